@@ -1,0 +1,1 @@
+"""Attestation, pure: bytes in, typed values out, time an argument. Imports nothing above ``errors``."""

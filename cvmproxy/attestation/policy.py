@@ -1,0 +1,149 @@
+"""The appraisal: claims against policy and reference values, and the proof that it was done (RFC 9334, section 7).
+
+:func:`appraise` is the only maker of :class:`AttestationResult`. Everything that opens a connection demands one, or an
+explicit :class:`NoAttestation`; absence never means that a check is skipped.
+"""
+
+from collections.abc import Mapping
+from datetime import datetime
+from types import MappingProxyType
+from typing import NoReturn, Protocol, TypeAlias
+
+from attrs import field, frozen
+
+from cvmproxy.attestation.model import Claims, ReferenceEntry, ReferenceValues
+from cvmproxy.errors import AppraisalError
+
+
+class PlatformPolicy(Protocol):
+    """The policy section of one type of evidence."""
+
+    def appraise(self, claims: Claims) -> None:
+        """Compare the scheme's own facts with the section.
+
+        :raises AppraisalError: with the code that names what was not accepted.
+        """
+        ...
+
+
+@frozen(kw_only=True)
+class AppraisalPolicy:
+    """What is acceptable, as one immutable snapshot that a connection takes and keeps.
+
+    :ivar references: the measurements; ``None`` is not a value it can have: "any" is an entry without registers.
+    :ivar platform: attestation type → its section. A type without a section is refused (``no-policy``).
+    """
+
+    references: ReferenceValues
+    platform: Mapping[str, PlatformPolicy] = field(converter=lambda value: MappingProxyType(dict(value)))
+
+
+@frozen(kw_only=True)
+class NoAttestation:
+    """The explicit statement that the peer is not appraised on this connection.
+
+    :ivar because: why, for the log: ``"client attestation type is none"``, ``"ordinary PKI"`` …
+    """
+
+    because: str
+
+
+@frozen(kw_only=True, init=False)
+class AttestationResult:
+    """Proof that evidence was authenticated and appraised. Only :func:`appraise` makes one.
+
+    :ivar claims: the authenticated claims.
+    :ivar measurement_id: the id of the entry that matched.
+    :ivar reference_digest: digest of the reference values that were in force.
+    :ivar warnings: registers of the matching entry that differ and are marked ``warnOnly``.
+    :ivar appraised_at: when (aware, UTC).
+    """
+
+    claims: Claims
+    measurement_id: str
+    reference_digest: str
+    warnings: tuple[int, ...]
+    appraised_at: datetime
+
+    def __init__(self) -> None:
+        raise TypeError("an AttestationResult is made by appraise() only")
+
+    @property
+    def attestation_type(self) -> str:
+        """The scheme's command-line name."""
+        return self.claims.attestation_type
+
+    @property
+    def measurements(self) -> Mapping[int, bytes]:
+        """Register index → value, as authenticated."""
+        return self.claims.measurements
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError("an AttestationResult is not copied or pickled: it is proof for this process only")
+
+
+PeerIdentity: TypeAlias = AttestationResult | NoAttestation
+"""What is known about the other end of an open connection."""
+
+
+def appraise(claims: Claims, policy: AppraisalPolicy, now: datetime) -> AttestationResult:
+    """Compare authenticated claims with the policy and its reference values.
+
+    :raises AppraisalError: refused; the code names what was not accepted, and for ``measurements-mismatch`` the error
+        carries the measured values, the nearest entry and the registers that differ.
+    """
+    section = policy.platform.get(claims.attestation_type)
+    if section is None:
+        raise AppraisalError(
+            "no-policy",
+            f"the appraisal policy has no section for evidence of type {claims.attestation_type}",
+            attestation_type=claims.attestation_type,
+        )
+    section.appraise(claims)
+    candidates = [e for e in policy.references.entries if e.attestation_type == claims.attestation_type]
+    for entry in candidates:
+        enforced, warned = differing_registers(entry, claims)
+        if not enforced:
+            return _result(claims, entry, policy, warned, now)
+    raise AppraisalError(
+        "measurements-mismatch",
+        _mismatch_message(claims, candidates),
+        measured=dict(claims.measurements),
+        attestation_type=claims.attestation_type,
+    )
+
+
+def differing_registers(entry: ReferenceEntry, claims: Claims) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """Return the registers in which claims differ from an entry: those enforced, and those that only warn.
+
+    A register that the entry names and the claims lack differs.
+    """
+    enforced, warned = [], []
+    for index, reference in sorted(entry.registers.items()):
+        if claims.measurements.get(index) not in reference.expected_any:
+            (warned if reference.warn_only else enforced).append(index)
+    return tuple(enforced), tuple(warned)
+
+
+def _mismatch_message(claims: Claims, candidates: list[ReferenceEntry]) -> str:
+    if not candidates:
+        return f"no entry for evidence of type {claims.attestation_type}"
+    nearest = min(candidates, key=lambda entry: len(differing_registers(entry, claims)[0]))
+    registers = ", ".join(map(str, differing_registers(nearest, claims)[0]))
+    return f"no entry matches; the nearest is {nearest.measurement_id!r}, which differs in register {registers}"
+
+
+def _result(
+    claims: Claims, entry: ReferenceEntry, policy: AppraisalPolicy, warned: tuple[int, ...], now: datetime
+) -> AttestationResult:
+    result = object.__new__(AttestationResult)
+    values = {
+        "claims": claims,
+        "measurement_id": entry.measurement_id,
+        "reference_digest": policy.references.digest,
+        "warnings": warned,
+        "appraised_at": now,
+    }
+    for name, value in values.items():
+        object.__setattr__(result, name, value)
+    return result

@@ -1,0 +1,1 @@
+"""Where endorsements (collateral) come from."""

@@ -1,0 +1,1 @@
+"""Where evidence is made: what blocks, or is simulated."""

@@ -1,0 +1,1 @@
+"""Attestation types: one file each, and the registry."""

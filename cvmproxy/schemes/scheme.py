@@ -1,0 +1,98 @@
+"""What a scheme is: one attestation type, with everything about it that the rest of the package may ask.
+
+A scheme is one file beside this one and one line in the registry (``schemes/__init__.py``). Nothing else compares
+attestation types by name; a test holds the package to that.
+"""
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Protocol
+
+from attrs import field, frozen
+
+from cvmproxy.attestation.policy import PlatformPolicy
+from cvmproxy.attestation.roles import Attester, EndorsementSource, Verifier
+
+
+@frozen(kw_only=True)
+class RegisterSet:
+    """The registers that a scheme's measurements are about.
+
+    :ivar size: bytes per value (48 for DCAP, 32 for a vTPM).
+    :ivar names: lower-case name → index, e.g. ``{"mrtd": 0, "rtmr0": 1, …}``; decimal indices are always names too.
+    :ivar warn_only_allowed: whether ``warnOnly`` acts on these registers.
+    """
+
+    size: int
+    names: Mapping[str, int]
+    warn_only_allowed: bool
+
+
+@frozen(kw_only=True)
+class SchemeSettings:
+    """What an operator can say that a scheme may need. Built from the options; every scheme takes its part.
+
+    :ivar reactor: the Twisted reactor.
+    :ivar now: the clock (aware, UTC).
+    :ivar simulated_platform: directory of the simulated platform.
+    :ivar remote_quote_provider: base URL of a remote quote provider, or ``None``.
+    """
+
+    reactor: object
+    now: Callable[[], object]
+    simulated_platform: Path
+    remote_quote_provider: str | None = None
+
+
+@frozen(kw_only=True)
+class VerifyingParts:
+    """What it takes to appraise one type: verifier, where its collateral comes from, default policy section."""
+
+    verifier: Verifier
+    endorsements: EndorsementSource
+    policy: PlatformPolicy
+
+
+class AttesterBuilder(Protocol):
+    """Builds the attester of a scheme."""
+
+    def __call__(self, settings: SchemeSettings) -> Attester:
+        """Return it, ready. May read files: called before the daemon listens.
+
+        :raises ConfigurationError: the settings do not allow it.
+        """
+        ...
+
+
+class VerifierBuilder(Protocol):
+    """Builds the verifying parts of a scheme."""
+
+    def __call__(self, settings: SchemeSettings) -> VerifyingParts:
+        """Return them, ready. May read files: called before the daemon listens.
+
+        :raises ConfigurationError: the settings do not allow it.
+        """
+        ...
+
+
+@frozen(kw_only=True)
+class Scheme:
+    """One attestation type.
+
+    :ivar name: the command-line name and the type in measurements files.
+    :ivar aliases: further names read in files and options.
+    :ivar oid: dotted OID of the certificate extension.
+    :ivar header_label: the value of ``X-Flashbots-Attestation-Type``.
+    :ivar present: builds the attester; ``None`` where this version cannot present the type.
+    :ivar verify: builds the verifying parts; ``None`` where this version cannot verify the type.
+    :ivar development_only: warn at every start, and count its entries only where it was named.
+    """
+
+    name: str
+    aliases: frozenset[str] = frozenset()
+    oid: str
+    header_label: str
+    registers: RegisterSet
+    present: AttesterBuilder | None = field(default=None)
+    verify: VerifierBuilder | None = field(default=None)
+    development_only: bool = False

@@ -1,0 +1,1 @@
+"""The TLS engine, sans-IO, and its Twisted transport."""
