@@ -4,28 +4,15 @@ A scheme is one file beside this one and one line in the registry (``schemes/__i
 attestation types by name; a test holds the package to that.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
 from typing import Protocol
 
 from attrs import field, frozen
 
 from cvmproxy.attestation.policy import PlatformPolicy
+from cvmproxy.attestation.registers import MeasuredType, RegisterSet
 from cvmproxy.attestation.roles import Attester, EndorsementSource, Verifier
-
-
-@frozen(kw_only=True)
-class RegisterSet:
-    """The registers that a scheme's measurements are about.
-
-    :ivar size: bytes per value (48 for DCAP, 32 for a vTPM).
-    :ivar names: lower-case name → index, e.g. ``{"mrtd": 0, "rtmr0": 1, …}``; decimal indices are always names too.
-    :ivar warn_only_allowed: whether ``warnOnly`` acts on these registers.
-    """
-
-    size: int
-    names: Mapping[str, int]
-    warn_only_allowed: bool
 
 
 @frozen(kw_only=True)
@@ -85,6 +72,10 @@ class Scheme:
     :ivar header_label: the value of ``X-Flashbots-Attestation-Type``.
     :ivar present: builds the attester; ``None`` where this version cannot present the type.
     :ivar verify: builds the verifying parts; ``None`` where this version cannot verify the type.
+    :ivar remote_name: the option word that presents this type from a remote quote provider, or empty.
+    :ivar present_remote: builds the attester for that word; the settings then name the provider.
+    :ivar legacy_map: whether an entry of a v1 measurements map with values of this size is of this type.
+    :ivar measure_part: the member of an ``attest measure`` object that holds this type's registers, or empty.
     :ivar development_only: warn at every start, and count its entries only where it was named.
     """
 
@@ -95,4 +86,20 @@ class Scheme:
     registers: RegisterSet
     present: AttesterBuilder | None = field(default=None)
     verify: VerifierBuilder | None = field(default=None)
+    remote_name: str = ""
+    present_remote: AttesterBuilder | None = field(default=None)
+    legacy_map: bool = False
+    measure_part: str = ""
     development_only: bool = False
+
+    @property
+    def measured_type(self) -> MeasuredType:
+        """What the reader of measurements files has to know of this type."""
+        return MeasuredType(
+            name=self.name,
+            aliases=self.aliases,
+            registers=self.registers,
+            legacy_map=self.legacy_map,
+            measure_part=self.measure_part,
+            development_only=self.development_only,
+        )
