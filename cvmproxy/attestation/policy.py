@@ -11,6 +11,7 @@ from typing import NoReturn, Protocol, TypeAlias
 
 from attrs import field, frozen
 
+from cvmproxy.attestation.mismatch import describe_mismatch, differing_registers, mismatch_message
 from cvmproxy.attestation.model import Claims, ReferenceEntry, ReferenceValues
 from cvmproxy.errors import AppraisalError
 
@@ -26,6 +27,10 @@ class PlatformPolicy(Protocol):
         ...
 
 
+def _frozen_sections(sections: Mapping[str, PlatformPolicy]) -> Mapping[str, PlatformPolicy]:
+    return MappingProxyType(dict(sections))
+
+
 @frozen(kw_only=True)
 class AppraisalPolicy:
     """What is acceptable, as one immutable snapshot that a connection takes and keeps.
@@ -35,7 +40,7 @@ class AppraisalPolicy:
     """
 
     references: ReferenceValues
-    platform: Mapping[str, PlatformPolicy] = field(converter=lambda value: MappingProxyType(dict(value)))
+    platform: Mapping[str, PlatformPolicy] = field(converter=_frozen_sections)
 
 
 @frozen(kw_only=True)
@@ -107,30 +112,11 @@ def appraise(claims: Claims, policy: AppraisalPolicy, now: datetime) -> Attestat
             return _result(claims, entry, policy, warned, now)
     raise AppraisalError(
         "measurements-mismatch",
-        _mismatch_message(claims, candidates),
+        mismatch_message(candidates, claims),
         measured=dict(claims.measurements),
         attestation_type=claims.attestation_type,
+        detail=describe_mismatch(candidates, claims),
     )
-
-
-def differing_registers(entry: ReferenceEntry, claims: Claims) -> tuple[tuple[int, ...], tuple[int, ...]]:
-    """Return the registers in which claims differ from an entry: those enforced, and those that only warn.
-
-    A register that the entry names and the claims lack differs.
-    """
-    enforced, warned = [], []
-    for index, reference in sorted(entry.registers.items()):
-        if claims.measurements.get(index) not in reference.expected_any:
-            (warned if reference.warn_only else enforced).append(index)
-    return tuple(enforced), tuple(warned)
-
-
-def _mismatch_message(claims: Claims, candidates: list[ReferenceEntry]) -> str:
-    if not candidates:
-        return f"no entry for evidence of type {claims.attestation_type}"
-    nearest = min(candidates, key=lambda entry: len(differing_registers(entry, claims)[0]))
-    registers = ", ".join(map(str, differing_registers(nearest, claims)[0]))
-    return f"no entry matches; the nearest is {nearest.measurement_id!r}, which differs in register {registers}"
 
 
 def _result(
