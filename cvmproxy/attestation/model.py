@@ -8,19 +8,16 @@ evidence was appraised, ``AttestationResult``, stands in ``policy``, its only ma
 from collections.abc import Mapping
 from datetime import datetime
 from types import MappingProxyType
-from typing import NewType, Protocol, TypeVar
+from typing import NewType, Protocol
 
 from attrs import field, frozen
 
 Nonce = NewType("Nonce", bytes)
 """What a verifier sends to get fresh evidence. Ours are 32 random bytes; a peer's may have any length, zero too."""
 
-K = TypeVar("K")
-V = TypeVar("V")
 
-
-def _frozen_map(value: Mapping[K, V]) -> Mapping[K, V]:
-    return MappingProxyType(dict(value))
+def _frozen_values(values: Mapping[int, bytes]) -> Mapping[int, bytes]:
+    return MappingProxyType(dict(values))
 
 
 @frozen(kw_only=True)
@@ -79,7 +76,7 @@ class Claims:
     """
 
     attestation_type: str
-    measurements: Mapping[int, bytes] = field(converter=_frozen_map)
+    measurements: Mapping[int, bytes] = field(converter=_frozen_values)
     platform: PlatformClaims
     not_after: datetime
 
@@ -96,13 +93,17 @@ class RegisterReference:
     warn_only: bool = False
 
 
+def _frozen_registers(registers: Mapping[int, RegisterReference]) -> Mapping[int, RegisterReference]:
+    return MappingProxyType(dict(registers))
+
+
 @frozen(kw_only=True)
 class ReferenceEntry:
     """One acceptable set of measurements. Empty ``registers``: authenticate and forward, no value is demanded."""
 
     measurement_id: str
     attestation_type: str
-    registers: Mapping[int, RegisterReference] = field(converter=_frozen_map)
+    registers: Mapping[int, RegisterReference] = field(converter=_frozen_registers)
 
 
 @frozen(kw_only=True)
