@@ -1,0 +1,3 @@
+module cvmproxy.example/interop
+
+go 1.21
