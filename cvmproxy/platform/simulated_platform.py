@@ -17,7 +17,7 @@ from cvmproxy.platform.simulated_pki import (
     default_templates,
     mint_pki,
 )
-from cvmproxy.platform.simulated_quote import QuotingEnclave, TdMeasurements, TdReport, provision_quoting_enclave
+from cvmproxy.platform.simulated_quote import QuotingEnclave, TdMeasurements, provision_quoting_enclave, td_report
 
 
 @frozen(kw_only=True)
@@ -31,7 +31,7 @@ class SimulatedPlatform:
 
     def quote(self, report_data: bytes) -> bytes:
         """A quote with these 64 bytes as report data."""
-        return self.enclave.mint_quote(TdReport(report_data=report_data, measurements=self.measurements))
+        return self.enclave.mint_quote(td_report(report_data, self.measurements))
 
     def collateral(self, now: datetime) -> SimulatedCollateral:
         """A complete set of collateral as of ``now``, in which this platform is up to date."""

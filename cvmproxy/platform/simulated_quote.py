@@ -13,6 +13,8 @@ from attrs import field, frozen
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
+from cvmproxy.attestation.tdx_quote import INTEL_QE_VENDOR_ID
+from cvmproxy.attestation.tdx_report import TdReport
 from cvmproxy.platform.simulated_collateral import (
     QE_ATTRIBUTES,
     QE_ISV_PROD_ID,
@@ -24,11 +26,11 @@ from cvmproxy.platform.simulated_collateral import (
 )
 from cvmproxy.platform.simulated_pki import PlatformIdentity, Randomness, SimulatedPki, mint_key, raw_signature
 
-QE_VENDOR_ID: Final = bytes.fromhex("939a7233f79c4ca9940a0db3957f0607")
 KEY_TYPE_ECDSA_P256: Final = 2
 TEE_TYPE_TDX: Final = 0x81
 
-_BODY_TYPES: Final = {584: 2, 648: 3, 885: 4}
+_SEPT_VE_DISABLE: Final = bytes.fromhex("0000001000000000")
+_XFAM: Final = bytes.fromhex("e702060000000000")
 
 
 def _simulated(what: str) -> bytes:
@@ -46,51 +48,28 @@ class TdMeasurements:
     rtmr3: bytes = _simulated("RTMR3")
 
 
-@frozen(kw_only=True)
-class TdReport:
-    """The body of a quote. As minted by default it passes the default policy for dcap-tdx.
+_MRSEAM: Final = _simulated("MRSEAM")
 
-    :ivar report_data: 64 bytes.
-    :ivar tee_tcb_svn2: 16 bytes; with ``mrservicetd`` (48 bytes) it makes the body one of TDX 1.5; ``None``: TDX 1.0.
+
+def td_report(report_data: bytes, measurements: TdMeasurements) -> TdReport:
+    """The body of an honest quote, of TD 1.0: as it is, it passes the default policy for dcap-tdx.
+
+    :param report_data: 64 bytes.
     """
-
-    report_data: bytes
-    measurements: TdMeasurements = field(factory=TdMeasurements)
-    tee_tcb_svn: bytes = bytes((TDX_MODULE_ISV_SVN, TDX_MODULE_VERSION, TDX_MICROCODE_SVN)) + bytes(13)
-    mrseam: bytes = _simulated("MRSEAM")
-    mrsignerseam: bytes = bytes(48)
-    seam_attributes: bytes = bytes(8)
-    td_attributes: bytes = bytes.fromhex("0000001000000000")
-    xfam: bytes = bytes.fromhex("e702060000000000")
-    mrconfigid: bytes = bytes(48)
-    mrowner: bytes = bytes(48)
-    mrownerconfig: bytes = bytes(48)
-    tee_tcb_svn2: bytes | None = None
-    mrservicetd: bytes = bytes(48)
-
-    def encode(self) -> bytes:
-        """584 bytes, or 648 with ``tee_tcb_svn2``."""
-        registers = self.measurements
-        encoded = b"".join(
-            (
-                self.tee_tcb_svn,
-                self.mrseam,
-                self.mrsignerseam,
-                self.seam_attributes,
-                self.td_attributes,
-                self.xfam,
-                registers.mrtd,
-                self.mrconfigid,
-                self.mrowner,
-                self.mrownerconfig,
-                registers.rtmr0,
-                registers.rtmr1,
-                registers.rtmr2,
-                registers.rtmr3,
-                self.report_data,
-            )
-        )
-        return encoded if self.tee_tcb_svn2 is None else encoded + self.tee_tcb_svn2 + self.mrservicetd
+    return TdReport(
+        tee_tcb_svn=bytes((TDX_MODULE_ISV_SVN, TDX_MODULE_VERSION, TDX_MICROCODE_SVN)) + bytes(13),
+        mr_seam=_MRSEAM,
+        mr_signer_seam=bytes(48),
+        seam_attributes=bytes(8),
+        td_attributes=_SEPT_VE_DISABLE,
+        xfam=_XFAM,
+        mr_td=measurements.mrtd,
+        mr_config_id=bytes(48),
+        mr_owner=bytes(48),
+        mr_owner_config=bytes(48),
+        rtmrs=(measurements.rtmr0, measurements.rtmr1, measurements.rtmr2, measurements.rtmr3),
+        report_data=report_data,
+    )
 
 
 @frozen(kw_only=True)
@@ -142,25 +121,24 @@ class QuotingEnclave:
 
     def mint_quote(
         self,
-        body: TdReport | bytes,
+        body: TdReport,
         *,
         version: int = 4,
         body_type: int | None = None,
         key_type: int = KEY_TYPE_ECDSA_P256,
         tee_type: int = TEE_TYPE_TDX,
-        vendor_id: bytes = QE_VENDOR_ID,
+        vendor_id: bytes = INTEL_QE_VENDOR_ID,
         user_data: bytes = bytes(20),
     ) -> bytes:
         """A signed quote: about 0.1 ms.
 
-        :param version: 4, or 5, which names ``body_type`` (by default the one that the body's size tells).
+        :param version: 4, or 5, which names ``body_type`` (by default the body's own).
         """
-        encoded = body if isinstance(body, bytes) else body.encode()
+        encoded = body.serialise()
         signed = struct.pack("<HHII", version, key_type, tee_type, 0) + vendor_id + user_data
         if version >= 5:
-            signed += struct.pack(
-                "<HI", _BODY_TYPES.get(len(encoded), 0) if body_type is None else body_type, len(encoded)
-            )
+            named = body.body_type if body_type is None else body_type
+            signed += struct.pack("<HI", named, len(encoded))
         signed += encoded
         signature_data = raw_signature(self.attestation_key, signed) + self.attestation_public + self.certification
         return signed + struct.pack("<I", len(signature_data)) + signature_data

@@ -5,6 +5,7 @@ attestation types by name; a test holds the package to that.
 """
 
 from collections.abc import Callable
+from datetime import datetime
 from pathlib import Path
 from typing import Protocol
 
@@ -26,7 +27,7 @@ class SchemeSettings:
     """
 
     reactor: object
-    now: Callable[[], object]
+    now: Callable[[], datetime]
     simulated_platform: Path
     remote_quote_provider: str | None = None
 

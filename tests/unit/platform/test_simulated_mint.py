@@ -10,6 +10,7 @@ from cryptography import x509
 from cryptography.x509.oid import NameOID
 from doubles.simulated import NOW, platform, seeded
 
+from cvmproxy.attestation.tdx_report import ServiceTdBinding
 from cvmproxy.platform.simulated_collateral import (
     SimulatedCollateral,
     default_qe_identity,
@@ -24,9 +25,10 @@ from cvmproxy.platform.simulated_pki import (
     mint_pki,
 )
 from cvmproxy.platform.simulated_platform import SimulatedPlatform, mint_platform
-from cvmproxy.platform.simulated_quote import QeReport, TdReport, provision_quoting_enclave
+from cvmproxy.platform.simulated_quote import QeReport, TdMeasurements, provision_quoting_enclave, td_report
 
 REPORT_DATA = bytes(range(64))
+BODY = td_report(REPORT_DATA, TdMeasurements())
 
 
 def verify(
@@ -52,11 +54,10 @@ def test_an_independent_verifier_finds_the_platform_up_to_date():
     assert json.loads(report.to_json())["report"]["TD10"]["report_data"] == REPORT_DATA.hex()
 
 
-@pytest.mark.parametrize("tee_tcb_svn2", [None, bytes((5, 1, 2)) + bytes(13)])
-def test_an_independent_verifier_accepts_version_5(tee_tcb_svn2):
+@pytest.mark.parametrize("td_1_5", [None, ServiceTdBinding(tee_tcb_svn2=BODY.tee_tcb_svn, mr_service_td=bytes(48))])
+def test_an_independent_verifier_accepts_version_5(td_1_5):
     machine = platform()
-    body = TdReport(report_data=REPORT_DATA, tee_tcb_svn2=tee_tcb_svn2)
-    assert verify(machine.enclave.mint_quote(body, version=5), machine).status == "UpToDate"
+    assert verify(machine.enclave.mint_quote(evolve(BODY, td_1_5=td_1_5), version=5), machine).status == "UpToDate"
 
 
 def test_quotes_fail_under_intels_root():
@@ -143,7 +144,7 @@ def test_an_enclave_report_that_binds_another_key_is_refused():
     machine = platform()
     enclave = provision_quoting_enclave(machine.pki, seeded(5), report=QeReport(report_data=bytes(64)))
     with pytest.raises(ValueError):
-        verify(enclave.mint_quote(TdReport(report_data=REPORT_DATA)), machine)
+        verify(enclave.mint_quote(BODY), machine)
 
 
 def test_certificates_are_signed_by_their_issuers():
