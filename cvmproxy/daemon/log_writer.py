@@ -97,11 +97,10 @@ class LineWriter:
             closing = self._closing.wait(self._batch_seconds)
             self._has_lines.clear()
             batch = self._take()
-            if batch:
-                self._write_batch(batch)
-            elif closing:
-                return
+            written = self._write_batch(batch) if batch else False
             if closing:
+                if not written:
+                    return
                 self._has_lines.set()
 
     def _take(self) -> list[str]:
@@ -113,11 +112,13 @@ class LineWriter:
             batch.append(self._describe_loss(dropped))
         return batch
 
-    def _write_batch(self, batch: list[str]) -> None:
-        batch.append("")
+    def _write_batch(self, batch: list[str]) -> bool:
+        lines = len(batch)
         try:
-            self._deliver("\n".join(batch).encode("utf-8", "backslashreplace"))
+            self._deliver("\n".join([*batch, ""]).encode("utf-8", "backslashreplace"))
         except OSError:
             # The reader is gone. There is nowhere left to say so, and a proxy does not stop for its log.
             with self._lock:
-                self._dropped += len(batch) - 1
+                self._dropped += lines
+            return False
+        return True
