@@ -86,4 +86,24 @@ class Warned(Notice):
     level: ClassVar[str] = "warn"
 
 
+@frozen(kw_only=True)
+class Listening(Event):
+    """A listener is open.
+
+    :ivar purpose: ``proxy``, ``health`` … :ivar address: as it was bound, ``host:port`` or ``unix:/path``.
+    """
+
+    name: ClassVar[str] = "listening"
+    purpose: str
+    address: str
+
+
+@frozen(kw_only=True)
+class StartFailed(Notice):
+    """The program cannot do its work and ends."""
+
+    name: ClassVar[str] = "failed"
+    level: ClassVar[str] = "error"
+
+
 EventSink: TypeAlias = Callable[[Event], None]
