@@ -137,6 +137,8 @@ _ROWS: Final = (
     Reason("tcb-status", "the platform's TCB status is not accepted by the policy", Actor.PEER, 502),
     Reason("td-attributes", "the TD's attributes are not accepted by the policy", Actor.PEER, 502),
     Reason("td-debug", "the TD can be debugged", Actor.PEER, 502),
+    Reason("td-sept-ve-disable", "the TD does not have SEPT_VE_DISABLE", Actor.PEER, 502),
+    Reason("td-migratable", "the TD can be migrated", Actor.PEER, 502),
     Reason("xfam", "the TD's XFAM is not accepted by the policy", Actor.PEER, 502),
     Reason("mr-config-id", "MRCONFIGID is not accepted by the policy", Actor.PEER, 502),
     Reason("mr-owner", "MROWNER is not accepted by the policy", Actor.PEER, 502),
