@@ -43,9 +43,9 @@ $(VENV)/created:
 
 # setuptools keeps deleted modules in build/, and pip keeps an installed package of the same version: start afresh.
 $(VENV)/installed: $(VENV)/created $(SOURCES)
-	@rm -rf build $(VENV)/wheel
+	@rm -rf build *.egg-info $(VENV)/wheel
 	$(PIP) wheel --quiet --no-deps --wheel-dir $(VENV)/wheel .
-	@rm -rf build
+	@rm -rf build *.egg-info
 	@$(PIP) uninstall --quiet --yes cvmproxy 2>/dev/null
 	$(PIP) install --quiet $(VENV)/wheel/*.whl
 	@touch $@
