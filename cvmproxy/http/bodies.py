@@ -162,4 +162,4 @@ class _ChunkedBody:
         for name in trailers.index:
             if name in _FORBIDDEN_TRAILERS:
                 raise self._blame.malformed(f"{name.decode('ascii')} in the trailer section")
-        return EndOfMessage(trailers.lines)
+        return EndOfMessage(trailers)

@@ -11,7 +11,7 @@ from typing import Final, TypeAlias
 
 from attrs import field, frozen
 
-Headers: TypeAlias = tuple[tuple[bytes, bytes], ...]
+FieldLines: TypeAlias = tuple[tuple[bytes, bytes], ...]
 """(name, value), in order."""
 
 
@@ -55,7 +55,7 @@ class Fields:
     :ivar lines: the pairs.
     """
 
-    lines: Headers = ()
+    lines: FieldLines = ()
 
     @cached_property
     def index(self) -> Mapping[bytes, tuple[bytes, ...]]:
@@ -177,7 +177,7 @@ class BodyData:
 class EndOfMessage:
     """The message is complete. Trailers are those of a chunked body."""
 
-    trailers: Headers = ()
+    trailers: Fields = NO_FIELDS
 
 
 END_OF_MESSAGE: Final = EndOfMessage()

@@ -1,7 +1,7 @@
 """Received bytes into messages, sans-IO: one reader per connection and direction.
 
 Bytes go in by ``receive``, events come out by ``next_event`` as they are asked for, so that whoever forwards them sets
-the pace. A reader stops after each message and keeps what follows until ``next_message`` or ``expect``. An error is
+the pace. A reader stops after each message and keeps what follows until ``next_message``. An error is
 final: it is raised again by each later ``next_event``. How bytes are cut into pieces never changes the outcome, save
 where one :class:`~cvmproxy.http.messages.BodyData` ends and the next begins.
 """
@@ -52,7 +52,7 @@ class _MessageReader(Generic[HeadT]):
         self._ended = False
 
     @property
-    def pending(self) -> int:
+    def buffered(self) -> int:
         """How many received bytes no event has taken yet: what a reader of a paused message holds."""
         return len(self._received)
 
@@ -65,14 +65,14 @@ class _MessageReader(Generic[HeadT]):
         """Take bytes from the network. Pause the transport while events are not asked for: there is no bound here."""
         self._received.append(data)
 
-    def end_of_input(self) -> None:
+    def receive_eof(self) -> None:
         """Learn that the peer has ended its stream, cleanly: an aborted connection is not the end of a message."""
         self._ended = True
 
-    def take_rest(self) -> bytes:
+    def trailing_data(self) -> bytes:
         """Take the bytes after a complete message: those of the protocol that was upgraded to."""
         if self._phase is not _Phase.DONE:
-            raise RuntimeError("take_rest() inside a message")
+            raise RuntimeError("trailing_data() inside a message")
         return self._received.take_all()
 
     def next_event(self) -> HeadT | BodyData | EndOfMessage | None:
@@ -174,7 +174,7 @@ class RequestReader(_MessageReader[RequestHead]):
 
 
 class ResponseReader(_MessageReader[InterimHead | ResponseHead]):
-    """Reads the responses of one connection; call ``expect`` as each request is sent.
+    """Reads the responses of one connection; call ``next_message`` as each request is sent.
 
     :raises BackendError: from ``next_event``: ``upstream-malformed``, or ``upstream-closed`` where the stream ends
         before the message does.
@@ -186,19 +186,20 @@ class ResponseReader(_MessageReader[InterimHead | ResponseHead]):
         self._offered_upgrade: bytes | None = None
         self._interim_left = 0
 
-    def expect(self, request: RequestHead) -> None:
-        """Await the response to a request that is being sent now, with its head as it is sent.
+    def next_message(self, method: bytes, offered_upgrade: bytes | None = None) -> None:
+        """Await the response to a request that is being sent now.
 
+        :param offered_upgrade: the ``upgrade`` of that request's head as it is sent.
         :raises BackendError: ``upstream-malformed``: bytes have come that no request asked for.
         """
         if self._phase is not _Phase.DONE:
-            raise RuntimeError("expect() inside a message")
+            raise RuntimeError("next_message() inside a message")
         if len(self._received):
             self._failure = self._blame.malformed("bytes that no request asked for")
             raise self._failure
         self._phase = _Phase.HEAD
-        self._method = request.method
-        self._offered_upgrade = request.upgrade
+        self._method = method
+        self._offered_upgrade = offered_upgrade
         self._interim_left = self._limits.interim_responses
 
     def _parse_head(self, block: bytes) -> InterimHead | ResponseHead:

@@ -13,16 +13,16 @@ from cvmproxy.http.messages import (
     ContentLength,
     Fields,
     Framing,
-    Headers,
     InterimHead,
-    NoBody,
     RequestHead,
     ResponseHead,
+    UntilClose,
 )
 
 _REQUEST: Final = re.compile(TOKEN + rb"++ [!-~]++ HTTP/1\.1\r\n" + FIELD_LINES + rb"\r\n")
 _RESPONSE: Final = re.compile(rb"HTTP/1\.1 [1-5][0-9]{2} [\t -~\x80-\xff]*+\r\n" + FIELD_LINES + rb"\r\n")
 _TRAILERS: Final = re.compile(FIELD_LINES)
+_START_AND_EMPTY_LINE: Final = 2
 
 
 def encode_request_head(head: RequestHead) -> bytes:
@@ -31,7 +31,7 @@ def encode_request_head(head: RequestHead) -> bytes:
     :raises ValueError: a part of it would break the syntax.
     """
     block = b"%b %b HTTP/1.1\r\n%b" % (head.method, head.target, _lines(head.fields, head.framing))
-    return _demand(_REQUEST, block, head.fields.lines)
+    return _demand_head(_REQUEST, block, head.fields, head.framing)
 
 
 def encode_response_head(head: ResponseHead | InterimHead) -> bytes:
@@ -41,30 +41,21 @@ def encode_response_head(head: ResponseHead | InterimHead) -> bytes:
     """
     framing = None if isinstance(head, InterimHead) else head.framing
     block = b"HTTP/1.1 %d %b\r\n%b" % (head.status, head.reason, _lines(head.fields, framing))
-    return _demand(_RESPONSE, block, head.fields.lines)
+    return _demand_head(_RESPONSE, block, head.fields, framing)
 
 
-def encode_body(framing: Framing, data: bytes) -> bytes:
-    """Return a piece of a body under its framing: a chunk, or the very bytes. No data is no piece.
-
-    :raises ValueError: the framing has no body.
-    """
-    if isinstance(framing, Chunked):
-        return b"%x\r\n%b\r\n" % (len(data), data) if data else b""
-    if isinstance(framing, NoBody) and data:
-        raise ValueError("a body was not sent: the head announced none")
-    return data
+def encode_chunk(data: bytes) -> bytes:
+    """Return one chunk with its framing; nothing for no data, which would end the body."""
+    return b"%x\r\n%b\r\n" % (len(data), data) if data else b""
 
 
-def encode_end(framing: Framing, trailers: Headers) -> bytes:
-    """Return what ends a message: the last chunk with its trailers, or nothing. Only chunked bodies have trailers.
+def encode_last_chunk(trailers: Fields) -> bytes:
+    """Return the end of a chunked body.
 
     :raises ValueError: a trailer would break the syntax.
     """
-    if not isinstance(framing, Chunked):
-        return b""
-    lines = b"".join([b"%b: %b\r\n" % pair for pair in trailers])
-    return b"0\r\n%b\r\n" % _demand(_TRAILERS, lines, trailers)
+    lines = b"".join([b"%b: %b\r\n" % pair for pair in trailers.lines])
+    return b"0\r\n%b\r\n" % _demand(_TRAILERS, lines, len(trailers))
 
 
 def _lines(fields: Fields, framing: Framing | None) -> bytes:
@@ -77,8 +68,17 @@ def _lines(fields: Fields, framing: Framing | None) -> bytes:
     return b"".join(lines)
 
 
-def _demand(shape: re.Pattern[bytes], block: bytes, headers: Headers) -> bytes:
+def _demand_head(shape: re.Pattern[bytes], block: bytes, fields: Fields, framing: Framing | None) -> bytes:
+    lowered = block.lower()
+    framings = lowered.count(b"\ncontent-length:") + lowered.count(b"\ntransfer-encoding:")
+    if framings > 1 or (framings == 1 and isinstance(framing, UntilClose)):
+        raise ValueError("a head with framing fields of its own was not sent")
+    has_framing_line = isinstance(framing, ContentLength | Chunked)
+    return _demand(shape, block, _START_AND_EMPTY_LINE + len(fields) + has_framing_line)
+
+
+def _demand(shape: re.Pattern[bytes], block: bytes, line_count: int) -> bytes:
     # The shape alone would let a line break inside a value pass for two fields.
-    if shape.fullmatch(block) is None or any(b"\n" in value or b"\n" in name for name, value in headers):
-        raise ValueError("a message that would break the syntax of HTTP/1.1 was not sent")
+    if shape.fullmatch(block) is None or block.count(b"\n") != line_count:
+        raise ValueError("bytes that would break the syntax of HTTP/1.1 were not sent")
     return block
