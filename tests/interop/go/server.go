@@ -166,7 +166,7 @@ func (srv *server) namesFor(nonce []byte) (*x509.CertPool, error) {
 	return pool, nil
 }
 
-// echo answers with what came: the head, and size and digest of the body.
+// echo answers with what came: the head, and size and digest of the body. After /close the connection ends.
 func echo(writer http.ResponseWriter, request *http.Request) {
 	digest := sha256.New()
 	size, err := io.Copy(digest, request.Body)
@@ -174,6 +174,9 @@ func echo(writer http.ResponseWriter, request *http.Request) {
 		return
 	}
 	writer.Header().Set("Content-Type", "application/json")
+	if request.URL.Path == "/close" {
+		writer.Header().Set("Connection", "close")
+	}
 	_ = json.NewEncoder(writer).Encode(map[string]any{
 		"method": request.Method, "target": request.RequestURI, "host": request.Host, "headers": request.Header,
 		"body_bytes": size, "body_sha256": hex.EncodeToString(digest.Sum(nil)),
