@@ -1,0 +1,59 @@
+"""Transports as HTTP sees them: what it calls, and who is at the other end.
+
+The HTTP engine opens a connection for an :class:`AttestationResult` or for an explicit :class:`NoAttestation`, and
+never for want of either.
+"""
+
+from typing import Protocol
+
+from twisted.internet.interfaces import IAddress
+
+from cvmproxy.attestation.policy import AttestationResult, NoAttestation, PeerIdentity
+from cvmproxy.errors import CvmproxyError
+from cvmproxy.tls.interfaces import IAttestedTransport
+
+
+class StreamTransport(Protocol):
+    """What both sides call of their transport: plain TCP, a Unix socket, or the attested TLS transport."""
+
+    def write(self, data: bytes, /) -> None:
+        """Send, or buffer, bytes."""
+
+    def pauseProducing(self) -> None:
+        """Read no more."""
+
+    def resumeProducing(self) -> None:
+        """Read again."""
+
+    def registerProducer(self, producer: object, streaming: bool, /) -> None:
+        """Tell ``producer`` when the send buffer is full, and when it is empty again."""
+
+    def unregisterProducer(self) -> None:
+        """Tell it no more; without this, a close waits for the producer."""
+
+    def loseWriteConnection(self) -> None:
+        """End our direction once all is sent."""
+
+    def loseConnection(self) -> None:
+        """Close once all is sent."""
+
+    def abortConnection(self) -> None:
+        """Close now, without a clean end."""
+
+    def getPeer(self) -> IAddress:
+        """Return the other end's address."""
+
+
+def identity_of(transport: StreamTransport, unattested: NoAttestation | None) -> PeerIdentity:
+    """Return what the appraisal said of the peer, or ``unattested`` where the transport appraises nobody.
+
+    :param unattested: the operator's explicit statement; ``None`` where only attested transports will do.
+    :raises CvmproxyError: neither is there. That is a bug, and the connection must not be used.
+    """
+    if IAttestedTransport.providedBy(transport):
+        identity = transport.identity
+        if isinstance(identity, AttestationResult | NoAttestation):
+            return identity
+    elif unattested is not None:
+        return unattested
+    raise CvmproxyError("internal-error", "a transport without an attestation result, where one is demanded")
