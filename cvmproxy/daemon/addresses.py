@@ -160,9 +160,10 @@ def client_target(given: str) -> Origin:
     scheme = given.partition(":")[0]
     if scheme == "tls":
         raise ValueError("belongs to --mode tcp, which is not in this version: write https://host:port")
-    if scheme in ("http", "tcp", "unix"):
+    target = None if scheme in ("tcp", "unix") else origin(given)
+    if target is None or not target.secure:
         raise ValueError("a client has no plaintext upstream: write https://host:port")
-    return origin(given)
+    return target
 
 
 def is_loopback(host: str) -> bool:

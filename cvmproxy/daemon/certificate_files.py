@@ -1,0 +1,59 @@
+"""The operator's certificate and key files, read once before anything listens, so that a bad one is said in words.
+
+Follows the design page "Commands, options, environment": unreadable files are refused at start.
+"""
+
+from pathlib import Path
+from typing import Final
+
+from cryptography import x509
+from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_pem_private_key
+
+from cvmproxy.errors import ConfigurationError
+
+_MAXIMUM_BYTES: Final = 1024 * 1024
+
+
+def require_certificates(path: Path, option: str) -> list[x509.Certificate]:
+    """Return the certificates of a PEM file, at least one.
+
+    :param option: the option's or variable's spelling.
+    :raises ConfigurationError: ``bad-option``.
+    """
+    try:
+        return x509.load_pem_x509_certificates(_contents(path, option))
+    except ValueError as error:
+        raise _refused(option, path, "expected certificates in PEM") from error
+
+
+def require_certificate_and_key(certificate: Path, key: Path, certificate_option: str, key_option: str) -> None:
+    """Read a certificate chain and its private key, and compare them.
+
+    :raises ConfigurationError: ``bad-option``; one cannot be read, or they do not belong together.
+    """
+    leaf = require_certificates(certificate, certificate_option)[0]
+    try:
+        certified = leaf.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+    except (ValueError, UnsupportedAlgorithm) as error:
+        raise _refused(certificate_option, certificate, "its key is of a kind that is not supported") from error
+    try:
+        public = load_pem_private_key(_contents(key, key_option), password=None).public_key()
+    except TypeError as error:
+        raise _refused(key_option, key, "the key is encrypted: store it without a passphrase") from error
+    except (ValueError, UnsupportedAlgorithm) as error:
+        raise _refused(key_option, key, "expected a private key in PEM") from error
+    if public.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo) != certified:
+        raise _refused(key_option, key, f"is not the key of the first certificate in {certificate}")
+
+
+def _contents(path: Path, option: str) -> bytes:
+    try:
+        with path.open("rb") as file:
+            return file.read(_MAXIMUM_BYTES)
+    except OSError as error:
+        raise _refused(option, path, f"cannot be read: {error.strerror}") from error
+
+
+def _refused(option: str, path: Path, why: str) -> ConfigurationError:
+    return ConfigurationError("bad-option", f"{option} {path}: {why}")
