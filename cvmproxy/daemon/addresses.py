@@ -194,9 +194,12 @@ def _listening_host(host: str) -> str:
 
 def _ipv6(text: str) -> str:
     try:
-        return str(ipaddress.IPv6Address(text))
+        address = ipaddress.IPv6Address(text)
     except ValueError:
-        raise ValueError(f"write an IPv6 address in the brackets, not {text!a}") from None
+        address = None
+    if address is None or address.scope_id is not None:
+        raise ValueError(f"write an IPv6 address without scope in the brackets, not {text!a}")
+    return str(address)
 
 
 def _port(text: str, *, least: int) -> int:
