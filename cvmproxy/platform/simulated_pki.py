@@ -18,17 +18,13 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import NameOID
 
 from cvmproxy.attestation import der_encoding as der
+from cvmproxy.attestation.certificate_chain import PCK_NAME, PLATFORM_CA_NAME, ROOT_NAME, TCB_SIGNING_NAME
+from cvmproxy.attestation.pck import SGX_EXTENSION_OID
 
 Randomness: TypeAlias = Callable[[int], bytes]
 """Gives that many bytes: ``os.urandom``, or something that a test can repeat."""
 
 ORGANISATION: Final = "SIMULATED, INSECURE, NOT INTEL"
-ROOT_CA_NAME: Final = "Intel SGX Root CA"
-PLATFORM_CA_NAME: Final = "Intel SGX PCK Platform CA"
-PCK_NAME: Final = "Intel SGX PCK Certificate"
-TCB_SIGNING_NAME: Final = "Intel SGX TCB Signing"
-
-SGX_EXTENSION_OID: Final = "1.2.840.113741.1.13.1"
 
 #: A throw-away root needs no more, and an operator who keeps it longer makes a new one.
 CERTIFICATE_LIFETIME: Final = timedelta(days=3650)
@@ -156,7 +152,7 @@ def default_templates(now: datetime, platform: PlatformIdentity) -> PkiTemplates
     """The four certificates of an honest platform, valid from a day before ``now`` for ten years."""
     leaf = CertificateTemplate(common_name=PCK_NAME, not_before=now - BACKDATING, not_after=now + CERTIFICATE_LIFETIME)
     return PkiTemplates(
-        root=evolve(leaf, common_name=ROOT_CA_NAME, is_ca=True, path_length=1),
+        root=evolve(leaf, common_name=ROOT_NAME, is_ca=True, path_length=1),
         platform_ca=evolve(leaf, common_name=PLATFORM_CA_NAME, is_ca=True, path_length=0),
         pck=evolve(leaf, sgx_extension_der=sgx_extension(platform)),
         tcb_signing=evolve(leaf, common_name=TCB_SIGNING_NAME),

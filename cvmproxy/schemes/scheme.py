@@ -7,7 +7,7 @@ attestation types by name; a test holds the package to that.
 from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 from attrs import field, frozen
 
@@ -20,13 +20,13 @@ from cvmproxy.attestation.roles import Attester, EndorsementSource, Verifier
 class SchemeSettings:
     """What an operator can say that a scheme may need. Built from the options; every scheme takes its part.
 
-    :ivar reactor: the Twisted reactor.
+    :ivar reactor: the Twisted reactor: times, threads and connections together, for which there is no one interface.
     :ivar now: the clock (aware, UTC).
     :ivar simulated_platform: directory of the simulated platform.
     :ivar remote_quote_provider: base URL of a remote quote provider, or ``None``.
     """
 
-    reactor: object
+    reactor: Any
     now: Callable[[], datetime]
     simulated_platform: Path
     remote_quote_provider: str | None = None
