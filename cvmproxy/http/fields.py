@@ -22,6 +22,7 @@ FORBIDDEN_ANYWHERE: Final = re.compile(rb"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]|(?<!\
 FIELD_LINE: Final = re.compile(TOKEN + rb"++:[\t -~\x80-\xff]*+\r\n")
 _OWS: Final = b" \t"
 _LENGTH: Final = re.compile(rb"[0-9]{1,18}")
+_USUAL_CONNECTION: Final = frozenset({b"keep-alive", b"close", b"Upgrade"})
 _TOKEN_LIST: Final = re.compile(rb"[ \t,]*+(?:" + TOKEN + rb"++[ \t]*+(?:,[ \t,]*+|\Z))*+")
 
 
@@ -101,5 +102,5 @@ def demand_connection_tokens(fields: Fields, blame: Blame) -> None:
     :raises CvmproxyError: the direction's own.
     """
     for value in fields.values(b"connection"):
-        if _TOKEN_LIST.fullmatch(value) is None:
+        if value not in _USUAL_CONNECTION and _TOKEN_LIST.fullmatch(value) is None:
             raise blame.malformed("Connection is not a list of tokens")

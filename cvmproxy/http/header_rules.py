@@ -38,6 +38,7 @@ _HOP_BY_HOP: Final = frozenset(
     }
 )
 _NOT_FROM_REQUESTER: Final = _HOP_BY_HOP | {b"host", b"x-forwarded-for"}
+_PLAIN_OPTIONS: Final = frozenset({b"close", b"keep-alive"})
 _SCHEME_AND_AUTHORITY: Final = re.compile(rb"(?i:https?)://[^/?]*+")
 _NO_CONTENT: Final = 204
 _NOT_MODIFIED: Final = 304
@@ -68,7 +69,7 @@ def request_for_target(
     """
     fields = head.fields
     refuse_forged_request(fields)
-    dropped = _NOT_FROM_REQUESTER | fields.members(b"connection")
+    dropped = _with_listed(_NOT_FROM_REQUESTER, fields)
     if b"expect" in fields and not head.expects_continue:
         dropped |= {b"expect"}
     if b"trailer" in fields and not isinstance(head.framing, Chunked):
@@ -97,7 +98,7 @@ def response_for_requester(head: ResponseHead, additions: FieldLines = ()) -> Re
     """
     fields = head.fields
     refuse_forged_response(fields)
-    dropped = _HOP_BY_HOP | fields.members(b"connection")
+    dropped = _with_listed(_HOP_BY_HOP, fields)
     if b"trailer" in fields and not isinstance(head.framing, Chunked):
         dropped |= {b"trailer"}
     lines = _without(fields, dropped)
@@ -115,7 +116,7 @@ def interim_for_requester(head: InterimHead) -> InterimHead:
     :raises BackendError: ``upstream-forged-header``.
     """
     refuse_forged_response(head.fields)
-    dropped = _HOP_BY_HOP | head.fields.members(b"connection")
+    dropped = _with_listed(_HOP_BY_HOP, head.fields)
     return InterimHead(status=head.status, reason=head.reason, fields=Fields(tuple(_without(head.fields, dropped))))
 
 
@@ -155,6 +156,11 @@ def join_target(target: HttpTarget, request_target: bytes, method: bytes = b"GET
         query = target.query + b"&" + query if query else target.query
         mark = b"?"
     return (path or b"/") + mark + query
+
+
+def _with_listed(names: frozenset[bytes], fields: Fields) -> frozenset[bytes]:
+    listed = fields.connection_options
+    return names if listed <= _PLAIN_OPTIONS else names | listed
 
 
 def _without(fields: Fields, dropped: frozenset[bytes]) -> list[tuple[bytes, bytes]]:

@@ -6,7 +6,6 @@ head say of it, only ``framing`` decides what the writer sends.
 """
 
 from collections.abc import Iterator, Mapping
-from functools import cached_property
 from typing import Final, TypeAlias
 
 from attrs import field, frozen
@@ -44,8 +43,7 @@ CHUNKED: Final = Chunked()
 UNTIL_CLOSE: Final = UntilClose()
 
 
-# Without slots, which have no room for the index, made when it is first asked for: heads to be sent never need one.
-@frozen(slots=False)
+@frozen
 class Fields:
     """The fields of a head or of a trailer section, in order, and a case-insensitive index of them.
 
@@ -56,17 +54,25 @@ class Fields:
     """
 
     lines: FieldLines = ()
+    # Made when they are first asked for: heads to be sent never need them.
+    _index: Mapping[bytes, tuple[bytes, ...]] | None = field(default=None, init=False, eq=False, repr=False)
+    _connection_options: frozenset[bytes] | None = field(default=None, init=False, eq=False, repr=False)
 
-    @cached_property
+    @property
     def index(self) -> Mapping[bytes, tuple[bytes, ...]]:
         """Lower-case name → values in order."""
-        index = {name.lower(): (value,) for name, value in self.lines}
-        if len(index) != len(self.lines):
-            index = {}
-            for name, value in self.lines:
-                key = name.lower()
-                index[key] = (*index.get(key, ()), value)
-        return index
+        if self._index is None:
+            object.__setattr__(self, "_index", _index_lines(self.lines))
+        assert self._index is not None
+        return self._index
+
+    @property
+    def connection_options(self) -> frozenset[bytes]:
+        """The members of Connection, in lower case."""
+        if self._connection_options is None:
+            object.__setattr__(self, "_connection_options", self.members(b"connection"))
+        assert self._connection_options is not None
+        return self._connection_options
 
     def __iter__(self) -> Iterator[tuple[bytes, bytes]]:
         return iter(self.lines)
@@ -186,10 +192,20 @@ RequestEvent: TypeAlias = RequestHead | BodyData | EndOfMessage
 ResponseEvent: TypeAlias = InterimHead | ResponseHead | BodyData | EndOfMessage
 
 
+def _index_lines(lines: FieldLines) -> Mapping[bytes, tuple[bytes, ...]]:
+    index = {name.lower(): (value,) for name, value in lines}
+    if len(index) != len(lines):
+        index = {}
+        for name, value in lines:
+            key = name.lower()
+            index[key] = (*index.get(key, ()), value)
+    return index
+
+
 def _wants_persistence(version_minor: int, fields: Fields) -> bool:
     if b"connection" not in fields:
         return version_minor == 1
-    options = fields.members(b"connection")
+    options = fields.connection_options
     return b"close" not in options and (version_minor == 1 or b"keep-alive" in options)
 
 
@@ -197,4 +213,4 @@ def _upgrade(version_minor: int, fields: Fields) -> bytes | None:
     values = fields.values(b"upgrade")
     if len(values) != 1 or version_minor == 0 or values[0].lower() != b"websocket":
         return None
-    return b"websocket" if b"upgrade" in fields.members(b"connection") else None
+    return b"websocket" if b"upgrade" in fields.connection_options else None

@@ -66,10 +66,11 @@ def find_reserved(fields: Fields) -> bytes | None:
         if name is not None:
             return name
     for lister in (b"connection", b"trailer"):
-        if lister in index:
-            name = _first_reserved(fields.members(lister))
-            if name is not None:
-                return name
+        for value in index.get(lister, ()):
+            if _MARK in value.lower():
+                name = _first_reserved(fields.members(lister))
+                if name is not None:
+                    return name
     return None
 
 
