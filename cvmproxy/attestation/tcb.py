@@ -4,8 +4,9 @@ Specification: Intel PCS API v4, "How to determine TCB status of the platform us
 verification library for convergence and relaunch. Everything compared here is authentic already.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import datetime
+from typing import Final
 
 from attrs import frozen
 
@@ -23,7 +24,7 @@ from cvmproxy.attestation.tdx_quote import QeReport
 from cvmproxy.attestation.tdx_report import BodyType, TdReport
 from cvmproxy.errors import AuthenticationError
 
-_CONVERGED_OUT_OF_DATE = {
+_CONVERGED_OUT_OF_DATE: Final[Mapping[TcbStatus, TcbStatus]] = {
     TcbStatus.UP_TO_DATE: TcbStatus.OUT_OF_DATE,
     TcbStatus.SW_HARDENING_NEEDED: TcbStatus.OUT_OF_DATE,
     TcbStatus.CONFIGURATION_NEEDED: TcbStatus.OUT_OF_DATE_CONFIGURATION_NEEDED,

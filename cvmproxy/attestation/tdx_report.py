@@ -3,6 +3,7 @@
 Layout: attestation-formats, "TDX quote", and Intel's ``sgx_quote_5.h`` for body type 4.
 """
 
+from collections.abc import Mapping
 from enum import IntEnum
 from typing import Final
 
@@ -26,7 +27,7 @@ class BodyType(IntEnum):
     TD_1_5_EXTENDED = 4
 
 
-BODY_SIZES: Final = {BodyType.TD_1_0: 584, BodyType.TD_1_5: 648, BodyType.TD_1_5_EXTENDED: 885}
+BODY_SIZES: Final[Mapping[BodyType, int]] = {BodyType.TD_1_0: 584, BodyType.TD_1_5: 648, BodyType.TD_1_5_EXTENDED: 885}
 
 
 @frozen(kw_only=True)

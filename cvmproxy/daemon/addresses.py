@@ -6,6 +6,8 @@ opened here. Every function raises ``ValueError`` with the fix; who calls it nam
 
 import ipaddress
 import re
+from collections.abc import Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Final, TypeAlias
 from urllib.parse import SplitResult, urlsplit
@@ -15,7 +17,7 @@ from attrs import frozen
 _HOST: Final = re.compile(r"[A-Za-z0-9_](?:[A-Za-z0-9_.-]{0,252})")
 _PATH_AND_QUERY: Final = re.compile(r"[!-~]*")
 _MAXIMUM_UNIX_PATH: Final = 107
-_DEFAULT_PORTS: Final = {"http": 80, "https": 443}
+_DEFAULT_PORTS: Final[Mapping[str, int]] = {"http": 80, "https": 443}
 _LATER: Final = ("tcp", "tls")
 
 

@@ -5,7 +5,7 @@ never pass through ``twisted.logger``, which costs tens of microseconds each; a 
 """
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Final
 
 from twisted.logger import ILogObserver, LogEvent, LogLevel, formatEvent
@@ -18,7 +18,7 @@ from cvmproxy.daemon.logging_json import JsonRenderer
 from cvmproxy.daemon.logging_text import TextRenderer
 from cvmproxy.events import Event, Warned
 
-_FOREIGN_LEVELS: Final = {
+_FOREIGN_LEVELS: Final[Mapping[object, str]] = {
     LogLevel.debug: "debug",
     LogLevel.info: "info",
     LogLevel.warn: "warn",

@@ -13,7 +13,7 @@ from attrs import frozen
 
 from cvmproxy.events import Event
 
-LEVELS: Final = {"debug": 0, "info": 1, "warn": 2, "error": 3}
+LEVELS: Final[Mapping[str, int]] = {"debug": 0, "info": 1, "warn": 2, "error": 3}
 
 
 @frozen(kw_only=True)

@@ -5,11 +5,11 @@ what was expected; who calls it names the option.
 """
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Final
 
-_SECONDS_PER_UNIT: Final = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
-_BYTES_PER_UNIT: Final = {"": 1, "B": 1, "KiB": 1024, "MiB": 1024 * 1024}
+_SECONDS_PER_UNIT: Final[Mapping[str, float]] = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
+_BYTES_PER_UNIT: Final[Mapping[str, int]] = {"": 1, "B": 1, "KiB": 1024, "MiB": 1024 * 1024}
 _DURATION: Final = re.compile(r"([0-9]{1,9}(?:\.[0-9]{1,9})?)(ms|s|m|h)?")
 _SIZE: Final = re.compile(r"([0-9]{1,12})(B|KiB|MiB)?")
 _COUNT: Final = re.compile(r"[0-9]{1,9}")

@@ -39,7 +39,7 @@ def go_program() -> Path:
     made, program = BUILD / f"interop-{os.getpid()}", BUILD / "interop"
     offline = {"GOTOOLCHAIN": "local", "GOFLAGS": "-mod=mod", "GOPROXY": "off", "CGO_ENABLED": "0"}
     caches = {"GOCACHE": str(BUILD / "cache"), "GOPATH": str(BUILD / "path")}
-    subprocess.run([go, "build", "-o", made, "."], cwd=SOURCE, env={**os.environ, **offline, **caches}, check=True)
+    subprocess.run([go, "build", "-o", str(made), "."], cwd=SOURCE, env={**os.environ, **offline, **caches}, check=True)
     made.rename(program)
     return program
 
@@ -58,7 +58,7 @@ class GoServer(Program):
 
 def run_go_client(evidence: EvidenceSource, port: int, *arguments: str) -> list[dict[str, Any]]:
     """Run the Go program as client to its end; return what became of each connection."""
-    command = [go_program(), "client", *evidence.arguments, "-addr", f"127.0.0.1:{port}", *arguments]
+    command = [str(go_program()), "client", *evidence.arguments, "-addr", f"127.0.0.1:{port}", *arguments]
     done = subprocess.run(command, capture_output=True, text=True, timeout=2 * DEADLINE_SECONDS, check=False)
     assert done.returncode == 0, done.stderr
     return [json.loads(line) for line in done.stdout.splitlines()]

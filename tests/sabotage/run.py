@@ -46,7 +46,7 @@ class BadSabotageError(Exception):
     """A sabotage cannot be run as it is written."""
 
 
-def _text(instance: object, attribute: object, value: object) -> None:
+def _text(instance: object, attribute: object, value: str) -> None:
     if not isinstance(value, str) or not value:
         raise BadSabotageError("promise, file, find and test are texts that are not empty; replace is a text")
 
@@ -110,8 +110,8 @@ def run_tests(
         path = [str(package_parent), environment.get("PYTHONPATH", "")]
         environment["PYTHONPATH"] = os.pathsep.join(filter(None, path))
         environment.pop("CVMPROXY_TEST_INSTALLED", None)
-    arguments = ["-c", root / "pyproject.toml", "--rootdir", root, "-q", "--tb=short", f"--junitxml={report}"]
-    command = [sys.executable, "-P", "-m", "pytest", *arguments, *(root / test for test in tests)]
+    command = [sys.executable, "-P", "-m", "pytest", "-q", "--tb=short", f"--junitxml={report}"]
+    command += ["-c", str(root / "pyproject.toml"), "--rootdir", str(root), *(str(root / test) for test in tests)]
     with (folder / "output").open("w+") as output:
         process = subprocess.Popen(
             command,
