@@ -7,7 +7,6 @@ opened here. Every function raises ``ValueError`` with the fix; who calls it nam
 import ipaddress
 import re
 from collections.abc import Mapping
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Final, TypeAlias
 from urllib.parse import SplitResult, urlsplit
