@@ -35,7 +35,7 @@ from cvmproxy.attestation.tdx_claims import TdxClaims
 from cvmproxy.attestation.tdx_quote import Quote, QuoteSignature, parse_quote
 from cvmproxy.errors import AuthenticationError, CollateralError, EvidenceError
 
-_PCK_CHAIN_NAMES: Final = (
+PCK_CHAIN_NAMES: Final = (
     frozenset({PCK_NAME}),
     frozenset({PLATFORM_CA_NAME, PROCESSOR_CA_NAME}),
     frozenset({ROOT_NAME}),
@@ -114,13 +114,13 @@ def authenticate(
     if quote.report.report_data != report_data:
         raise AuthenticationError("nonce-mismatch", "REPORTDATA is not what this connection's key and nonce demand")
     # 2: the PCK chain, then revocation by lists that the chain's own CAs signed.
-    leaf, authority, root_certificate = chain = verify_chain(evidence.pck_chain, _PCK_CHAIN_NAMES, root, now, PCK_CHAIN)
+    leaf, authority, root_certificate = chain = verify_chain(evidence.pck_chain, PCK_CHAIN_NAMES, root, now, PCK_CHAIN)
     root_crl = RevocationList.authenticate(collateral.root_crl, root_certificate, now)
     pck_crl = RevocationList.authenticate(collateral.pck_crl, authority, now)
     root_crl.require_not_revoked(authority, AuthenticationError)
     pck_crl.require_not_revoked(leaf, AuthenticationError)
     # 3, 4, 5
-    _verify_quote_signatures(quote, leaf)
+    verify_quote_signatures(quote, leaf)
     # 6
     info, info_end = authenticate_tcb_info(collateral.tcb_info, root, root_crl, now)
     identity, identity_end = authenticate_qe_identity(collateral.qe_identity, root, root_crl, now)
@@ -131,8 +131,11 @@ def authenticate(
     )
 
 
-def _verify_quote_signatures(quote: Quote, pck_leaf: Certificate) -> None:
-    """Follow the signatures from the PCK key over the QE report and the attestation key to the quote."""
+def verify_quote_signatures(quote: Quote, pck_leaf: Certificate) -> None:
+    """Steps 3 to 5: follow the signatures from the PCK key over the QE report and the attestation key to the quote.
+
+    :raises AuthenticationError: ``qe-report-signature``, ``qe-report-binding`` or ``quote-signature``.
+    """
     signature = quote.signature
     qe_report = signature.qe_report
     if not signature_verifies(pck_leaf.public_key, signature.qe_report_signature, qe_report.raw):
