@@ -16,7 +16,7 @@ from twisted.internet.defer import Deferred, maybeDeferred
 from twisted.internet.interfaces import IListeningPort, IProtocolFactory, IStreamServerEndpoint
 from twisted.python.failure import Failure
 
-from cvmproxy.daemon.addresses import printed_address
+from cvmproxy.daemon.endpoints import printed_address
 from cvmproxy.daemon.health import HealthResource
 from cvmproxy.daemon.launcher import OpenedLog
 from cvmproxy.daemon.signals import handle_signals
@@ -64,6 +64,7 @@ class ProxyParts:
     """All that a proxy process is made of.
 
     :ivar announcements: what the log says at the start, before the addresses.
+    :ivar begin: called once, before anything is accepted and when the process will fork no more: may start threads.
     :ivar reload: what SIGHUP does; may return a Deferred, reports its own failures.
     :ivar release: gives up threads and the like, once the traffic has ended.
     """
@@ -71,6 +72,7 @@ class ProxyParts:
     listeners: Sequence[Listener]
     traffic: Traffic
     announcements: Sequence[Event]
+    begin: Callable[[], object]
     reload: Callable[[], object]
     release: Callable[[], object]
     health: HealthResource | None = None
@@ -92,6 +94,13 @@ class ProxyService(Service):
         self._bound: list[tuple[Listener, IListeningPort]] = []
         self._listening = False
         self._stopping = False
+
+    def address(self, purpose: str) -> str:
+        """Return where the listener of that purpose is bound, as the log says it."""
+        for listener, port in self._bound:
+            if listener.purpose == purpose:
+                return printed_address(port.getHost())
+        raise LookupError(purpose)
 
     def setServiceParent(self, parent: object) -> None:
         """Tell the launcher of the log, too: only here does a service see the application that it is part of."""
@@ -122,6 +131,7 @@ class ProxyService(Service):
         if self._listening:
             return
         self._listening = True
+        self._parts.begin()
         for event in self._parts.announcements:
             self._log.emit(event)
         for listener in self._parts.listeners:

@@ -1,0 +1,15 @@
+"""The ``cvmproxy-client`` plugin: what ``twistd`` and ``twist`` ask of it."""
+
+from cvmproxy.daemon.composition import compose_client
+from cvmproxy.daemon.options import ClientOptions as Options
+from cvmproxy.daemon.proxy_service import ProxyService
+from cvmproxy.daemon.start import make_service
+
+__all__ = ["Options", "makeService"]
+
+
+def makeService(options: Options) -> ProxyService:
+    """Return the service. An ``IServiceMaker`` is given no reactor, so this entry point takes the installed one."""
+    from twisted.internet import reactor
+
+    return make_service(options, reactor, compose_client)
