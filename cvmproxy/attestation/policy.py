@@ -83,6 +83,9 @@ class AttestationResult:
         """Register index → value, as authenticated."""
         return self.claims.measurements
 
+    def __init_subclass__(cls) -> NoReturn:
+        raise TypeError("an AttestationResult has no kinds: a subclass would be proof of nothing")
+
     def __reduce__(self) -> NoReturn:
         raise TypeError("an AttestationResult is not copied or pickled: it is proof for this process only")
 
@@ -106,10 +109,12 @@ def appraise(claims: Claims, policy: AppraisalPolicy, now: datetime) -> Attestat
         )
     section.appraise(claims)
     candidates = [e for e in policy.references.entries if e.attestation_type == claims.attestation_type]
-    for entry in candidates:
-        enforced, warned = differing_registers(entry, claims)
-        if not enforced:
-            return _result(claims, entry, policy, warned, now)
+    compared = [(entry, *differing_registers(entry, claims)) for entry in candidates]
+    accepting = [(entry, warned) for entry, enforced, warned in compared if not enforced]
+    if accepting:
+        # A warning would be false where another entry matches in every register.
+        entry, warned = min(accepting, key=lambda pair: len(pair[1]))
+        return _result(claims, entry, policy, warned, now)
     raise AppraisalError(
         "measurements-mismatch",
         mismatch_message(candidates, claims),
