@@ -38,9 +38,7 @@ class Refusing:
 CLAIMS = Claims(attestation_type="simulated", measurements={0: ONE, 1: TWO}, platform=Platform(), not_after=NOW)
 
 
-def entry(
-    name: str, attestation_type: str = "simulated", warn_only: bool = False, **registers: bytes
-) -> ReferenceEntry:
+def entry(name: str, kind: str = "simulated", warn_only: bool = False, **registers: bytes) -> ReferenceEntry:
     references = {
         int(index[1:]): RegisterReference(expected_any=frozenset({value}), warn_only=warn_only)
         for index, value in registers.items()
