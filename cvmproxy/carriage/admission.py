@@ -7,12 +7,13 @@ connection must not wait for ever. One admission is shared by everything in a pr
 from collections import deque
 from typing import Final
 
-from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
 
 from cvmproxy.attestation.binding import Binding
 from cvmproxy.attestation.roles import Attester
 from cvmproxy.errors import PlatformError
+from cvmproxy.platform.deadline import within
 
 
 class EvidenceAdmission:
@@ -52,24 +53,8 @@ class EvidenceAdmission:
         """
         if self._free == 0 and len(self._waiting) >= self._queue_limit:
             raise PlatformError("evidence-overload", f"{self._queue_limit} requests for evidence are queued already")
-        request = Deferred.fromCoroutine(self._admitted(binding))
-        timed_out = False
-
-        def expire() -> None:
-            nonlocal timed_out
-            timed_out = True
-            request.cancel()
-
-        deadline = self._clock.callLater(self._deadline_seconds, expire)
-        try:
-            return await request
-        except CancelledError as error:
-            if not timed_out:
-                raise
-            raise PlatformError("evidence-timeout", f"no evidence within {self._deadline_seconds:g} s") from error
-        finally:
-            if deadline.active():
-                deadline.cancel()
+        late = PlatformError("evidence-timeout", f"no evidence within {self._deadline_seconds:g} s")
+        return await within(self._deadline_seconds, self._admitted(binding), clock=self._clock, late=late)
 
     async def _admitted(self, binding: Binding) -> bytes:
         await self._enter()

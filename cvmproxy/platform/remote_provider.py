@@ -16,6 +16,7 @@ from twisted.web.iweb import IAgent, IResponse
 
 from cvmproxy.attestation.tdx_quote import MAX_QUOTE_SIZE
 from cvmproxy.errors import ConfigurationError, PlatformError
+from cvmproxy.platform.deadline import within
 
 DEFAULT_DEADLINE_SECONDS: Final = 15.0
 
@@ -62,29 +63,15 @@ class RemoteQuoteProvider:
 
         :raises PlatformError: ``evidence-unavailable`` or ``evidence-timeout``.
         """
-        exchange = Deferred.fromCoroutine(self._fetch(f"{self._url}/attest/{extra_data.hex()}"))
-        expired = False
-
-        def expire() -> None:
-            nonlocal expired
-            expired = True
-            exchange.cancel()
-
-        deadline = self._clock.callLater(self._deadline_seconds, expire)
+        late = PlatformError("evidence-timeout", f"no quote from {self._url} within {self._deadline_seconds:g} s")
+        exchange = self._fetch(f"{self._url}/attest/{extra_data.hex()}")
         try:
-            return await exchange
-        # The agent wraps a cancellation in errors of its own.
+            return await within(self._deadline_seconds, exchange, clock=self._clock, late=late)
+        except (PlatformError, CancelledError):
+            raise
+        # The HTTP client names no closed set of errors.
         except Exception as error:
-            if expired:
-                raise PlatformError(
-                    "evidence-timeout", f"no quote from {self._url} within {self._deadline_seconds:g} s"
-                ) from error
-            if isinstance(error, PlatformError | CancelledError):
-                raise
             raise self._unavailable(_why(error)) from error
-        finally:
-            if deadline.active():
-                deadline.cancel()
 
     async def _fetch(self, url: str) -> bytes:
         response: IResponse = await self._agent.request(b"GET", url.encode("ascii"))

@@ -6,9 +6,10 @@ platform's keys are, that renews it; elsewhere it reads what was copied there me
 
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import timedelta
-from typing import Final, TypeAlias
+from typing import Any, Final, TypeAlias
 
-from twisted.internet.defer import DeferredLock
+from twisted.internet.defer import Deferred, DeferredLock
+from twisted.internet.threads import deferToThreadPool
 
 from cvmproxy.attestation.model import EndorsementRequest, Endorsements
 from cvmproxy.errors import CollateralError, ConfigurationError, PlatformError
@@ -21,6 +22,15 @@ _ASK_AGAIN: Final = timedelta(minutes=1)
 
 RunInThread: TypeAlias = Callable[[Callable[[], SimulatedCollateral]], Awaitable[SimulatedCollateral]]
 """Calls a function that blocks in a thread, and gives its result on the reactor."""
+
+
+def threads_of(reactor: Any) -> RunInThread:
+    """Return what runs a function in the reactor's own thread pool: this is a file to read every few days."""
+
+    def run_in_thread(read: Callable[[], SimulatedCollateral]) -> Deferred[SimulatedCollateral]:
+        return deferToThreadPool(reactor, reactor.getThreadPool(), read)
+
+    return run_in_thread
 
 
 class SimulatedDirectory:
@@ -76,14 +86,15 @@ class SimulatedDirectory:
         return self._store.runs_out_soon(self._collateral) and since >= _ASK_AGAIN
 
     async def _ask(self) -> None:
-        self._asked_at = self._store.now()
         try:
-            collateral = await self._run_in_thread(self._store.collateral)
+            self._collateral = await self._run_in_thread(self._store.collateral)
         except ConfigurationError as error:
             # What is in memory is good until it runs out.
             self._why_not = error.message
-            return
-        self._collateral, self._endorsements, self._why_not = collateral, collateral.endorsements(), ""
+        else:
+            self._endorsements, self._why_not = self._collateral.endorsements(), ""
+        # Not where the question was cancelled: the next in line asks at once.
+        self._asked_at = self._store.now()
 
 
 class SimulatedQuoteSource:

@@ -4,19 +4,15 @@ Everything from parsing to policy is that of dcap-tdx. Only the root differs, th
 come from, so evidence of the one is never evidence of the other.
 """
 
-from collections.abc import Callable
 from typing import Final
 
 from cryptography.hazmat.primitives.serialization import Encoding
-from twisted.internet.defer import Deferred
-from twisted.internet.threads import deferToThreadPool
 
 from cvmproxy.attestation.dcap_verifier import DcapVerifier
 from cvmproxy.attestation.roles import Attester
 from cvmproxy.attestation.tdx_policy import DCAP_TDX_POLICY
 from cvmproxy.platform.quote_source import QuoteAttester
-from cvmproxy.platform.simulated_collateral import SimulatedCollateral
-from cvmproxy.platform.simulated_directory import SimulatedDirectory, SimulatedQuoteSource
+from cvmproxy.platform.simulated_directory import SimulatedDirectory, SimulatedQuoteSource, threads_of
 from cvmproxy.platform.simulated_store import SimulatedStore
 from cvmproxy.schemes.dcap_registers import DCAP_REGISTERS
 from cvmproxy.schemes.scheme import Scheme, SchemeSettings, VerifyingParts
@@ -43,10 +39,7 @@ def _store(settings: SchemeSettings) -> SimulatedStore:
 
 
 def _directory(settings: SchemeSettings, store: SimulatedStore) -> SimulatedDirectory:
-    def run_in_thread(read: Callable[[], SimulatedCollateral]) -> Deferred[SimulatedCollateral]:
-        return deferToThreadPool(settings.reactor, settings.reactor.getThreadPool(), read)
-
-    return SimulatedDirectory(store, run_in_thread=run_in_thread)
+    return SimulatedDirectory(store, run_in_thread=threads_of(settings.reactor))
 
 
 SIMULATED: Final = Scheme(

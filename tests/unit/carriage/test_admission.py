@@ -167,3 +167,17 @@ def test_no_timer_is_left_behind(answer):
     request.addErrback(lambda failure: None)
     bench.clock.advance(0)
     assert bench.clock.getDelayedCalls() == []
+
+
+def test_a_platform_that_makes_another_error_of_a_cancellation_is_late_all_the_same():
+    class Wrapping:
+        async def attest(self, binding: Binding) -> bytes:
+            try:
+                return await Deferred()
+            except CancelledError as error:
+                raise PlatformError("evidence-unavailable", "connection lost") from error
+
+    bench = Bench(Wrapping())
+    request = bench.request(0)
+    bench.clock.advance(10)
+    assert code(request) == "evidence-timeout"
