@@ -5,7 +5,7 @@ A requester learns the status and the code, never the message: that is for the o
 
 from http import HTTPStatus
 
-from twisted.internet.error import ConnectError, ConnectionClosed, DNSLookupError
+from twisted.internet.error import ConnectError, ConnectionClosed, DNSLookupError, TCPTimedOutError
 from twisted.internet.error import TimeoutError as ConnectTimeout
 
 from cvmproxy.errors import CvmproxyError
@@ -17,7 +17,7 @@ def dial_failure_code(error: BaseException | None) -> str:
     """Return the reason code for a dial that failed: the error's own, or what the network's error amounts to."""
     if isinstance(error, CvmproxyError):
         return error.code
-    if isinstance(error, ConnectTimeout):
+    if isinstance(error, ConnectTimeout | TCPTimedOutError):
         return "upstream-connect-timeout"
     if isinstance(error, ConnectError | DNSLookupError | ConnectionClosed | OSError):
         return "upstream-unreachable"

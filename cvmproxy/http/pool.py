@@ -144,7 +144,7 @@ class UpstreamPool:
         self._deadlines.watch(connection)
 
     def freed(self, connection: UpstreamConnection) -> None:
-        """Take back a connection that has carried an exchange to its well-framed end, or carried none yet."""
+        """Take back a connection that may carry another exchange: the last one came to its well-framed end."""
         if self._closed or not self._may_reuse(connection.identity):
             connection.close()
             return
@@ -192,7 +192,7 @@ class UpstreamPool:
         if not protocol.usable:
             self._dial_failed(protocol.failure)
             return
-        exchange = self._next_waiting(self._waiting_for_fresh)
+        exchange = self._next_waiting(self._waiting_for_fresh) or self._next_waiting(self._waiting)
         if exchange is not None:
             protocol.carry(exchange)
         else:

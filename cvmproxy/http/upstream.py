@@ -122,6 +122,10 @@ class UpstreamConnection(Protocol):
             self.abort()
         elif self._persistent and not self._tunnel and not self._reader.buffered:
             self._reused = True
+            if self._paused:
+                # By a requester that was behind with a response that had come already.
+                self._paused = False
+                self.transport.resumeProducing()
             self._pool.freed(self)
         else:
             self.close()
@@ -243,11 +247,6 @@ class UpstreamConnection(Protocol):
                 if event is None:
                     return
                 self._hand_on(exchange, event)
-                if self._tunnel:
-                    rest = self._reader.trailing_data()
-                    if rest:
-                        exchange.response_body(rest)
-                    return
         except CvmproxyError as error:
             exchange.fail(error.code)
 
@@ -258,12 +257,17 @@ class UpstreamConnection(Protocol):
             if event.status == 101:
                 # Set first: an exchange that does not accept it aborts this connection all the same.
                 self._tunnel = True
+                self._rearm()
                 exchange.switch(event, self._additions)
             else:
                 self._persistent = event.wants_persistence
                 exchange.response(event, self._additions)
         elif isinstance(event, InterimHead):
             exchange.informational(event)
+        elif self._tunnel:
+            rest = self._reader.trailing_data()
+            if rest:
+                exchange.response_body(rest)
         else:
             exchange.response_end(event.trailers)
 
