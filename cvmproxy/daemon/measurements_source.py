@@ -90,10 +90,8 @@ def read_measurements_file(path: Path) -> bytes:
     :raises ConfigurationError: ``bad-measurements-file``.
     """
     try:
-        # A pipe would block the open, and a device might never end.
-        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-        with os.fdopen(descriptor, "rb") as file:
-            if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        with open(path, "rb", opener=_open_at_once) as file:
+            if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
                 raise _refused(str(path), "a regular file", "something else")
             data = file.read(MAXIMUM_BYTES + 1)
     except OSError as error:
@@ -101,6 +99,11 @@ def read_measurements_file(path: Path) -> bytes:
     except ValueError as error:
         raise _refused(ascii(str(path)), "a path", "one with a NUL") from error
     return _bounded(data, str(path))
+
+
+def _open_at_once(path: str, flags: int) -> int:
+    # A pipe would block the open until somebody writes to it.
+    return os.open(path, flags | os.O_NONBLOCK)
 
 
 async def fetch_measurements(
@@ -145,10 +148,13 @@ class _Connections:
 
     def endpointForURI(self, uri: URI) -> IStreamClientEndpoint:
         host = uri.host.decode("ascii")
-        endpoint: IStreamClientEndpoint = HostnameEndpoint(self._reactor, host, uri.port, timeout=TIME_LIMIT_SECONDS)
+        # Kept beneath TLS: a TCP connection may be aborted after its end, one of TLS may not.
+        tcp = _KeptEndpoint(
+            HostnameEndpoint(self._reactor, host, uri.port, timeout=TIME_LIMIT_SECONDS), self._protocols
+        )
         if uri.scheme == b"https":
-            endpoint = wrapClientTLS(self._contexts.creatorForNetloc(uri.host, uri.port), endpoint)
-        return _KeptEndpoint(endpoint, self._protocols)
+            return wrapClientTLS(self._contexts.creatorForNetloc(uri.host, uri.port), tcp)
+        return tcp
 
     def abort(self) -> None:
         for protocol in self._protocols:
