@@ -39,7 +39,7 @@ _HOP_BY_HOP: Final = frozenset(
 )
 _NOT_FROM_REQUESTER: Final = _HOP_BY_HOP | {b"host", b"x-forwarded-for"}
 _PLAIN_OPTIONS: Final = frozenset({b"close", b"keep-alive"})
-_SCHEME_AND_AUTHORITY: Final = re.compile(rb"(?i:https?)://[^/?]*+")
+_SCHEME_AND_AUTHORITY: Final = re.compile(rb"\A(?i:https?)://[^/?]*+")
 _NO_CONTENT: Final = 204
 _NOT_MODIFIED: Final = 304
 
