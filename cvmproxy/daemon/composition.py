@@ -68,7 +68,7 @@ def compose_server(options: ServerOptions, reactor: Any, log: EventLog) -> Proxy
     )
     upstream = parts.target_endpoint(config.target, config.target_ca_file)
     factory = parts.proxy(config.target, upstream, OnRequests(_header_label), requesters=None, backend=_OWN_TARGET)
-    endpoint = AttestedServerEndpoint(parts.runtime, parts.listening.endpoint(config.listen), tls, log.emit)
+    endpoint = AttestedServerEndpoint(parts.listening.endpoint(config.listen), tls, parts.runtime, log.emit)
     return parts.assembled(Listener(purpose="proxy", endpoint=endpoint, factory=factory), factory)
 
 
@@ -90,7 +90,7 @@ def compose_client(options: ClientOptions, reactor: Any, log: EventLog) -> Proxy
         handshake_timeout_seconds=config.limits.handshake_seconds,
     )
     dial = dial_endpoint(reactor, config.target, config.limits.connect_seconds)
-    upstream = AttestedClientEndpoint(parts.runtime, dial, tls, log.emit)
+    upstream = AttestedClientEndpoint(dial, tls, parts.runtime, log.emit)
     factory = parts.proxy(
         config.target, upstream, OnResponses(_header_label), requesters=_LOCAL_REQUESTERS, backend=None
     )
@@ -149,7 +149,7 @@ class _Common:
             credential=self.issuer(PresentsNoEvidence()),
             handshake_timeout_seconds=limits.handshake_seconds,
         )
-        return AttestedClientEndpoint(self.runtime, dial, settings, self._events)
+        return AttestedClientEndpoint(dial, settings, self.runtime, self._events)
 
     def proxy(
         self,

@@ -1,7 +1,8 @@
 """The log as text for people: ``time level event message key=value …``.
 
-One entry is one line, save that a traceback and a ready-to-paste measurements entry follow on indented lines. No
-value can begin a line or hide one: whatever is not printable is escaped, so that a peer cannot forge an entry.
+One entry is one line, save that a message's details, a ready-to-paste measurements entry and a traceback follow on
+indented lines. No value can begin a line or hide one: whatever is not printable is escaped, so that a peer cannot
+forge an entry.
 """
 
 from collections.abc import Iterable, Mapping
@@ -25,10 +26,11 @@ class TextRenderer:
         if type(event) is RequestServed:
             return self._request(event, when)
         fields = event_fields(event)
-        message = str(fields.pop("message", ""))
+        message, *details = str(fields.pop("message", "")).split("\n")
         paste = str(fields.pop("paste", ""))
         line = self._line(when, event.level, event.name, printable(message), _pairs(fields))
-        return "\n".join([line, *(_indented([_PASTE_TITLE, *paste.splitlines()]) if paste else ())])
+        below = [*details, *([_PASTE_TITLE, *paste.splitlines()] if paste else ())]
+        return "\n".join([line, *_indented(below)])
 
     def foreign(self, message: ForeignMessage, when: float) -> str:
         """Return the message as a line, and its traceback on indented lines below."""

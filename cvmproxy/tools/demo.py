@@ -14,7 +14,7 @@ from typing import Any, Final
 from attrs import frozen
 from twisted.application.service import MultiService
 from twisted.internet.defer import Deferred, maybeDeferred
-from twisted.logger import globalLogBeginner
+from twisted.logger import FilteringLogObserver, LogLevel, LogLevelFilterPredicate, globalLogBeginner
 from twisted.python.failure import Failure
 from twisted.web.client import Agent, readBody
 
@@ -69,7 +69,8 @@ def run_demo(options: DemoOptions, reactor: Any) -> int:
     """Run the demo until a signal comes, or for one request; return the exit status."""
     log = EventLog(deliver_to_descriptor(sys.stderr.fileno()), as_json=False, debug=False)
     # What is meant for the reader keeps standard output: the log must not take that over.
-    globalLogBeginner.beginLoggingTo([log], redirectStandardIO=False)
+    quiet = FilteringLogObserver(log, [LogLevelFilterPredicate(LogLevel.warn)])
+    globalLogBeginner.beginLoggingTo([quiet], redirectStandardIO=False)
     log.start()
     with tempfile.TemporaryDirectory(prefix="cvmproxy-demo-") as temporary:
         demo = _Demo(reactor, options, OpenedLog(log=log), Path(options["simulated-platform"] or temporary))

@@ -17,7 +17,8 @@ from typing import Any, Self
 DEADLINE_SECONDS = 30.0
 
 CONSOLE = (sys.executable, "-m", "cvmproxy.tools.main")
-TWISTD = (sys.executable, "-m", "twisted", "-n", "--pidfile=")
+TWISTD = (sys.executable, str(Path(sys.executable).with_name("twistd")), "-n", "--pidfile=")
+TWIST = (sys.executable, "-m", "twisted")
 
 
 class Lines:
@@ -133,7 +134,11 @@ class Daemon(Program):
             entry = json.loads(line)
             return entry["event"] == name and bool(where(entry))
 
-        return dict(json.loads(self.out.wait_for(wanted, count=count)))
+        try:
+            return dict(json.loads(self.out.wait_for(wanted, count=count)))
+        except AssertionError as error:
+            error.add_note("standard error: " + "\n".join(self.err.so_far()))
+            raise
 
     def address(self, purpose: str = "proxy") -> tuple[str, int]:
         """Return where it listens."""
