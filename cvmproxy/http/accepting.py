@@ -5,7 +5,6 @@ and then the transport is paused. Bytes that are no strict HTTP/1.1 are answered
 them, nobody knows where the next request would begin.
 """
 
-from enum import Enum
 from typing import TYPE_CHECKING
 
 from twisted.internet.interfaces import IHalfCloseableProtocol, IPushProducer, ITCPTransport
@@ -15,50 +14,19 @@ from zope.interface import implementer
 
 from cvmproxy.attestation.policy import PeerIdentity
 from cvmproxy.errors import CvmproxyError, RequestError
-from cvmproxy.events import RequestServed
+from cvmproxy.http.accepting_phase import READING, Phase
+from cvmproxy.http.answer import Answer
 from cvmproxy.http.deadlines import NEVER
 from cvmproxy.http.exchange import Exchange
-from cvmproxy.http.failures import error_response, status_of
-from cvmproxy.http.messages import (
-    CHUNKED,
-    UNTIL_CLOSE,
-    BodyData,
-    Chunked,
-    FieldLines,
-    Fields,
-    Framing,
-    InterimHead,
-    RequestEvent,
-    RequestHead,
-    ResponseHead,
-    UntilClose,
-)
-from cvmproxy.http.outgoing import Outgoing
-from cvmproxy.http.peers import StreamTransport, identity_of
+from cvmproxy.http.messages import BodyData, FieldLines, Fields, InterimHead, RequestEvent, RequestHead, ResponseHead
+from cvmproxy.http.peers import StreamTransport, identity_of, name_of
 from cvmproxy.http.reader import RequestReader
-from cvmproxy.http.writer import encode_response_head
 
 if TYPE_CHECKING:
     from cvmproxy.http.proxy import ProxyFactory
 
 #: What a requester may send ahead before the transport is paused, bytes.
 _AHEAD_BYTES = 64 * 1024
-
-_CLOSE = (b"Connection", b"close")
-_KEEP_ALIVE = (b"Connection", b"keep-alive")
-
-
-class _Phase(Enum):
-    IDLE = "no byte of the next request has come"
-    HEAD = "a request's head is coming"
-    BODY = "a request's body is coming"
-    RESPONSE = "the request is complete, its response is not"
-    TUNNEL = "both sides speak another protocol"
-    LINGERING = "all is answered; what still comes is thrown away until the requester has seen it"
-    CLOSED = "the connection is closed, or is being closed"
-
-
-_READING = frozenset({_Phase.IDLE, _Phase.HEAD, _Phase.BODY})
 
 
 @implementer(IHalfCloseableProtocol, IPushProducer)
@@ -78,31 +46,26 @@ class AcceptingConnection(Protocol):
         self._clock = proxy.clock
         self._timeouts = proxy.settings.timeouts
         self._reader = RequestReader(proxy.settings.limits)
-        self._outgoing = Outgoing()
-        self._phase = _Phase.IDLE
+        self._phase = Phase.IDLE
         self.deadline = NEVER
         self.additions: FieldLines = ()
         self.peer_host: bytes | None = None
         self._peer = ""
         self._exchange: Exchange | None = None
+        #: The answer to the request that is being served; once that is over, of no meaning.
+        self._answer = Answer(None, 0.0)
+        self._serving = False
         self._started = False
-        self._persistent = True
         self._pumping = False
         # Why nothing is read: no credit, or too much sent ahead. And the other direction: the requester is behind.
         self._no_credit = False
         self._too_far_ahead = False
         self._blocked = False
         self._eof = False
-        # The request that is being served, for its event.
-        self._request: RequestHead | None = None
-        self._began_at = 0.0
-        self._status = 0
-        self._request_bytes = 0
-        self._response_bytes = 0
 
     def drain(self) -> None:
         """Close now if nothing is under way; otherwise the response that is will be the last."""
-        if self._phase is _Phase.IDLE:
+        if self._phase is Phase.IDLE:
             self._close()
 
     # -- called by the transport
@@ -112,18 +75,11 @@ class AcceptingConnection(Protocol):
         try:
             self.identity = identity_of(self.transport, self._proxy.settings.unattested)
         except CvmproxyError:
-            self._phase = _Phase.CLOSED
+            self._phase = Phase.CLOSED
             self.transport.abortConnection()
             return
         self.additions = self._proxy.settings.placement.for_target(self.identity)
-        address = self.transport.getPeer()
-        host = getattr(address, "host", None)
-        if host:
-            self.peer_host = host.encode("ascii")
-            port = getattr(address, "port", 0)
-            self._peer = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
-        else:
-            self._peer = "unix"
+        self.peer_host, self._peer = name_of(self.transport.getPeer())
         if ITCPTransport.providedBy(self.transport):
             self.transport.setTcpNoDelay(True)
         self.transport.registerProducer(self, True)
@@ -133,27 +89,27 @@ class AcceptingConnection(Protocol):
     def dataReceived(self, data: bytes) -> None:
         """Read requests, or pass the other protocol's bytes on."""
         phase = self._phase
-        if phase in _READING:
+        if phase in READING:
             self._reader.receive(data)
             self._pump()
-        elif phase is _Phase.RESPONSE:
+        elif phase is Phase.RESPONSE:
             self._reader.receive(data)
             if self._reader.buffered > _AHEAD_BYTES:
                 self._too_far_ahead = True
                 self.transport.pauseProducing()
-        elif phase is _Phase.TUNNEL and self._exchange is not None:
-            self._request_bytes += len(data)
+        elif phase is Phase.TUNNEL and self._exchange is not None:
+            self._answer.request_bytes += len(data)
             self._exchange.request_body(data)
             self._exchange.flush_request()
 
     def readConnectionLost(self) -> None:
         """Take the requester's end of sending; it may still want its responses."""
         self._eof = True
-        if self._phase is _Phase.TUNNEL:
+        if self._phase is Phase.TUNNEL:
             if self._exchange is not None:
                 self._exchange.request_end()
             self._close_ended_tunnel()
-        elif self._phase in (_Phase.LINGERING, _Phase.CLOSED):
+        elif self._phase in (Phase.LINGERING, Phase.CLOSED):
             self._close()
         else:
             self._reader.receive_eof()
@@ -164,28 +120,23 @@ class AcceptingConnection(Protocol):
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         """Give up what was under way."""
-        self._phase = _Phase.CLOSED
+        self._phase = Phase.CLOSED
         self.deadline = NEVER
-        exchange, self._exchange = self._exchange, None
-        if exchange is not None:
-            exchange.requester_gone()
-        self._record("request-aborted")
+        self._give_up("request-aborted")
         self._proxy.connection_lost(self)
 
     def deadline_passed(self) -> None:
         """Act on what has not come in time."""
         exchange = self._exchange
-        if self._phase in (_Phase.LINGERING, _Phase.CLOSED):
+        if self._phase in (Phase.LINGERING, Phase.CLOSED):
             self.transport.abortConnection()
         elif self._blocked:
             # It does not take its response, so it would not take an error either.
-            if exchange is not None:
-                exchange.requester_gone()
             self.reset("request-aborted")
         elif exchange is not None:
             exchange.fail("request-timeout")
-        elif self._phase is _Phase.HEAD:
-            self._began_at = self._clock.seconds()
+        elif self._phase is Phase.HEAD:
+            self._serve(None)
             self.refuse("request-timeout")
         else:
             self._close()
@@ -212,52 +163,40 @@ class AcceptingConnection(Protocol):
     # -- RequesterSide: called by the exchange
 
     def informational(self, head: InterimHead) -> None:
-        """Pass a 1xx response on; HTTP/1.0 knows none."""
-        if self._request is not None and self._request.version_minor == 1:
-            self._outgoing.interim(encode_response_head(head))
+        """Pass a 1xx response on."""
+        self._answer.informational(head)
 
     def response(self, head: ResponseHead) -> None:
-        """Begin the response, framed as the requester's version allows."""
-        assert self._request is not None
-        framing = self._framing_for(head.framing)
-        self._persistent = self._may_persist() and not isinstance(framing, UntilClose)
-        self._status = head.status
-        fields = Fields((*head.fields.lines, *self._connection_lines()))
-        encoded = encode_response_head(
-            ResponseHead(status=head.status, reason=head.reason, fields=fields, framing=framing)
-        )
-        self._outgoing.begin(encoded, framing)
+        """Begin the response."""
+        self._answer.begin(head, may_persist=not self._proxy.draining)
 
     def response_body(self, data: bytes) -> None:
         """Hold a piece of the body until what came with it is there too."""
-        self._response_bytes += len(data)
-        self._outgoing.add(data)
+        self._answer.add(data)
 
     def response_end(self, trailers: Fields) -> None:
         """End the response, and go on to the next request or to the end of the connection."""
-        if self._phase is _Phase.TUNNEL:
+        if self._phase is Phase.TUNNEL:
             self.flush_response()
             self.transport.loseWriteConnection()
             self._close_ended_tunnel()
             return
-        self._outgoing.end(trailers)
+        self._answer.end(trailers)
         self._answered("")
 
     def flush_response(self) -> None:
         """Write what is held."""
-        data = self._outgoing.take()
+        data = self._answer.take()
         if data:
             self.transport.write(data)
-            if self._phase is _Phase.BODY:
+            if self._phase is Phase.BODY:
                 self._rearm()
 
     def switch(self, head: ResponseHead) -> None:
         """Pass the 101 on, and then whatever the requester had sent ahead."""
-        self._status = head.status
-        self._outgoing.begin(encode_response_head(head), head.framing)
+        self._answer.switch(head)
         self.flush_response()
-        self._phase = _Phase.TUNNEL
-        self._persistent = False
+        self._phase = Phase.TUNNEL
         self._too_far_ahead = False
         self._rearm()
         self._apply_credit()
@@ -272,22 +211,14 @@ class AcceptingConnection(Protocol):
 
     def refuse(self, code: str) -> None:
         """Answer with a short text that has the code, in place of the target's response."""
-        self._status = status_of(code)
-        self._persistent = self._phase is _Phase.RESPONSE and self._may_persist()
-        self._outgoing.discard()
-        head, body = error_response(code, self._connection_lines())
-        self._outgoing.begin(encode_response_head(head), head.framing)
-        if self._request is None or self._request.method != b"HEAD":
-            self._outgoing.add(body)
-            self._response_bytes += len(body)
+        whole = self._phase is Phase.RESPONSE
+        self._answer.refuse(code, may_persist=whole and not self._proxy.draining)
         self._answered(code)
 
     def reset(self, code: str) -> None:
         """Break the connection off in the midst of a response: no end of it is ever written."""
-        self._outgoing.discard()
-        self._exchange = None
-        self._record(code)
-        self._leave(_Phase.CLOSED)
+        self._give_up(code)
+        self._leave(Phase.CLOSED)
         self.transport.abortConnection()
 
     def pause_request(self) -> None:
@@ -312,11 +243,11 @@ class AcceptingConnection(Protocol):
             return
         self._pumping = True
         try:
-            while self._phase in _READING and self._take_event():
+            while self._phase in READING and self._take_event():
                 pass
         finally:
             self._pumping = False
-        if self._eof and self._phase in (_Phase.IDLE, _Phase.HEAD):
+        if self._eof and self._phase in (Phase.IDLE, Phase.HEAD):
             self._close()
 
     def _take_event(self) -> bool:
@@ -329,11 +260,11 @@ class AcceptingConnection(Protocol):
         if event is not None:
             self._act_on(event)
             return True
-        if self._phase is _Phase.BODY:
+        if self._phase is Phase.BODY:
             self._hand_over()
             self._rearm()
-        elif self._phase is _Phase.IDLE and self._reader.buffered:
-            self._phase = _Phase.HEAD
+        elif self._phase is Phase.IDLE and self._reader.buffered:
+            self._phase = Phase.HEAD
             self._rearm()
         return False
 
@@ -345,19 +276,21 @@ class AcceptingConnection(Protocol):
             # Refused by its head: what of its body came along with that is of no interest.
             return
         elif isinstance(event, BodyData):
-            self._request_bytes += len(event.data)
+            self._answer.request_bytes += len(event.data)
             exchange.request_body(event.data)
         else:
-            self._phase = _Phase.RESPONSE
+            self._phase = Phase.RESPONSE
             self.deadline = NEVER
             exchange.request_end(event.trailers)
             self._hand_over()
 
+    def _serve(self, head: RequestHead | None) -> None:
+        self._answer = Answer(head, self._clock.seconds())
+        self._serving = True
+
     def _begin(self, head: RequestHead) -> None:
-        self._request = head
-        self._began_at = self._clock.seconds()
-        self._status = self._request_bytes = self._response_bytes = 0
-        self._phase = _Phase.BODY
+        self._serve(head)
+        self._phase = Phase.BODY
         self._started = False
         try:
             exchange = self._proxy.open_exchange(head, self)
@@ -382,16 +315,13 @@ class AcceptingConnection(Protocol):
     def _broken(self, code: str) -> None:
         """Answer bytes that are no strict HTTP/1.1; an end in the midst of a request has nobody to answer."""
         if self._eof and code == "request-aborted":
-            if self._exchange is not None:
-                self._exchange.requester_gone()
-            self._record(code)
+            self._give_up(code)
             self._close()
         elif self._exchange is not None:
             self._exchange.fail(code)
         else:
-            self._began_at = self._clock.seconds()
-            self._status = self._request_bytes = self._response_bytes = 0
-            self._phase = _Phase.BODY
+            self._serve(None)
+            self._phase = Phase.BODY
             self.refuse(code)
 
     # -- inside: ending responses and connections
@@ -399,12 +329,12 @@ class AcceptingConnection(Protocol):
     def _answered(self, code: str) -> None:
         """The response is complete: write it, and go on."""
         self._exchange = None
-        self._record(code)
         self.flush_response()
-        if self._phase is not _Phase.RESPONSE or not self._persistent:
+        self._record(code)
+        if self._phase is not Phase.RESPONSE or not self._answer.persistent:
             self._close()
             return
-        self._phase = _Phase.IDLE
+        self._phase = Phase.IDLE
         self._reader.next_message()
         self._rearm()
         if self._no_credit or self._too_far_ahead:
@@ -426,60 +356,35 @@ class AcceptingConnection(Protocol):
         A close with unread bytes resets the connection, which can destroy the answer on its way: so where more may
         come, end our direction first, and read and forget until the requester ends its own.
         """
-        more_may_come = self._phase is _Phase.BODY or self._reader.buffered > 0
-        if more_may_come and not self._eof and self._phase is not _Phase.CLOSED:
-            self._leave(_Phase.LINGERING)
+        more_may_come = self._phase is Phase.BODY or self._reader.buffered > 0
+        if more_may_come and not self._eof and self._phase is not Phase.CLOSED:
+            self._leave(Phase.LINGERING)
             self.transport.resumeProducing()
             self.transport.loseWriteConnection()
         else:
-            self._leave(_Phase.CLOSED)
+            self._leave(Phase.CLOSED)
             self.transport.loseConnection()
 
-    def _leave(self, phase: _Phase) -> None:
+    def _leave(self, phase: Phase) -> None:
         """Serve no more requests; the deadline is for the bytes that are still to be written."""
         blocked = self._blocked
         self._phase = phase
         self.transport.unregisterProducer()
         self.deadline = self._clock.seconds() + (self._timeouts.stall if blocked else self._timeouts.linger)
 
+    def _give_up(self, code: str) -> None:
+        exchange, self._exchange = self._exchange, None
+        if exchange is not None:
+            exchange.requester_gone(code)
+        self._record(code)
+
     def _record(self, code: str) -> None:
         """Emit the one event of a request."""
-        request, self._request = self._request, None
-        if request is None and not (code and self._status):
-            return
-        self._proxy.served(
-            RequestServed(
-                peer=self._peer,
-                method="-" if request is None else request.method.decode("ascii"),
-                target="-" if request is None else request.target.decode("ascii"),
-                status=self._status,
-                request_bytes=self._request_bytes,
-                response_bytes=self._response_bytes,
-                seconds=self._clock.seconds() - self._began_at,
-                code=code,
-            )
-        )
-        self._status = 0
+        if self._serving:
+            self._serving = False
+            self._proxy.served(self._answer.event(peer=self._peer, now=self._clock.seconds(), code=code))
 
-    # -- inside: framing, persistence, deadlines
-
-    def _framing_for(self, framing: Framing) -> Framing:
-        old = self._request is not None and self._request.version_minor == 0
-        if old and isinstance(framing, Chunked):
-            return UNTIL_CLOSE
-        if not old and isinstance(framing, UntilClose):
-            return CHUNKED
-        return framing
-
-    def _may_persist(self) -> bool:
-        return self._request is not None and self._request.wants_persistence and not self._proxy.draining
-
-    def _connection_lines(self) -> FieldLines:
-        if not self._persistent:
-            return (_CLOSE,)
-        if self._request is not None and self._request.version_minor == 0:
-            return (_KEEP_ALIVE,)
-        return ()
+    # -- inside: credit, deadlines
 
     def _apply_credit(self) -> None:
         if not (self._no_credit or self._too_far_ahead):
@@ -491,11 +396,11 @@ class AcceptingConnection(Protocol):
         now = self._clock.seconds()
         if self._blocked:
             self.deadline = now + self._timeouts.stall
-        elif phase is _Phase.HEAD:
+        elif phase is Phase.HEAD:
             self.deadline = now + self._timeouts.head
-        elif phase is _Phase.BODY and not self._no_credit:
+        elif phase is Phase.BODY and not self._no_credit:
             self.deadline = now + self._timeouts.stall
-        elif phase is _Phase.IDLE:
+        elif phase is Phase.IDLE:
             self.deadline = now + self._timeouts.idle
-        elif phase in (_Phase.BODY, _Phase.RESPONSE, _Phase.TUNNEL):
+        elif phase in (Phase.BODY, Phase.RESPONSE, Phase.TUNNEL):
             self.deadline = NEVER

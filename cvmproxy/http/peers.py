@@ -57,3 +57,12 @@ def identity_of(transport: StreamTransport, unattested: NoAttestation | None) ->
     elif unattested is not None:
         return unattested
     raise CvmproxyError("internal-error", "a transport without an attestation result, where one is demanded")
+
+
+def name_of(address: IAddress) -> tuple[bytes | None, str]:
+    """Return an address for X-Forwarded-For, ``None`` where there is none (a Unix socket), and the whole for logs."""
+    host = getattr(address, "host", None)
+    if not host:
+        return None, "unix"
+    port = getattr(address, "port", 0)
+    return host.encode("ascii"), f"[{host}]:{port}" if ":" in host else f"{host}:{port}"

@@ -1,6 +1,6 @@
 import pytest
 from doubles.http_stage import GET, LOST, NOBODY, OK, Stage, answer_of, attested
-from twisted.internet.error import ConnectionRefusedError
+from twisted.internet.error import ConnectError
 
 from cvmproxy.http.placement import OnResponses
 from cvmproxy.http.pool import UpstreamPool, UpstreamSettings
@@ -58,7 +58,7 @@ def test_a_dial_that_fails_fails_nobody_who_was_served_otherwise(stage):
     stage.endpoint.at_once = False
     second.deliver(GET)
     target.deliver(OK)
-    stage.endpoint.refuse(ConnectionRefusedError())
+    stage.endpoint.refuse(ConnectError())
     target.deliver(OK)
     assert second.take() == OK
 
@@ -69,7 +69,7 @@ def test_each_dial_that_fails_fails_one_exchange(stage):
     for requester in requesters:
         requester.deliver(GET)
     for count in (1, 2, 3):
-        stage.endpoint.refuse(ConnectionRefusedError())
+        stage.endpoint.refuse(ConnectError())
         assert sum(bool(requester.written) for requester in requesters) == count
 
 

@@ -217,14 +217,14 @@ def test_each_direction_of_a_tunnel_ends_by_itself(tunnel, first):
     one, other = (requester, target) if first == "requester" else (target, requester)
     one.end()
     assert other.write_ended
-    assert not (one.closed or other.closed)
+    assert (one.closed, other.closed) == (False, False)
     other.deliver(b"more")
     assert one.take() == b"more"
     other.end()
     stage.settle()
     assert one.closed
     assert other.closed
-    assert not (one.aborted or other.aborted)
+    assert (one.aborted, other.aborted) == (False, False)
     assert stage.pool.open_count == stage.proxy.connection_count == 0
     assert [(event.status, event.code) for event in stage.events] == [(101, "")]
 

@@ -1,6 +1,6 @@
 import pytest
 from doubles.http_stage import GET, LOST, OK, Stage, answer_of
-from twisted.internet.error import ConnectionRefusedError, DNSLookupError, NoRouteError, TCPTimedOutError
+from twisted.internet.error import ConnectError, DNSLookupError, NoRouteError, TCPTimedOutError
 
 from cvmproxy.errors import AppraisalError, PlatformError, TransportError
 
@@ -23,7 +23,7 @@ def refused(code, status="502 Bad Gateway"):
 @pytest.mark.parametrize(
     ("error", "expected"),
     [
-        (ConnectionRefusedError(), refused("upstream-unreachable")),
+        (ConnectError(), refused("upstream-unreachable")),
         (NoRouteError(), refused("upstream-unreachable")),
         (DNSLookupError(), refused("upstream-unreachable")),
         (TCPTimedOutError(), refused("upstream-connect-timeout", "504 Gateway Timeout")),
