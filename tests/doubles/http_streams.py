@@ -97,3 +97,15 @@ def read_response(
 def request_head(*lines: tuple[bytes, bytes], method: bytes = b"GET", target: bytes = b"/") -> RequestHead:
     """Return a head as the reader would make it, without a body."""
     return RequestHead(method=method, target=target, fields=Fields(lines), framing=NO_BODY)
+
+
+class NaiveFieldParser:
+    """In the place of httptools: refuses nothing, so that what is refused is refused by our own rules."""
+
+    def __init__(self, protocol: object) -> None:
+        self._protocol = protocol
+
+    def feed_data(self, data: bytes) -> None:
+        for line in data.split(b"\r\n")[1:-2]:
+            name, _, value = line.partition(b":")
+            self._protocol.on_header(name, value.strip(b" \t"))  # type: ignore[attr-defined]

@@ -1,7 +1,7 @@
 """What the reader accepts as a response, and what it makes of everything else."""
 
 import pytest
-from doubles.http_streams import read_response
+from doubles.http_streams import NaiveFieldParser, read_response
 
 from cvmproxy.http.limits import HttpLimits
 from cvmproxy.http.messages import (
@@ -73,6 +73,12 @@ REFUSED = {
     "too many fields": OK + b"A: b\r\n" * 101 + END,
     "too many interim responses": b"HTTP/1.1 102 P\r\n\r\n" * 17,
 }
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_refused_by_our_own_rules(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("httptools.HttpRequestParser", NaiveFieldParser)
+    assert read_response([REFUSED[name]])[-1] == MALFORMED
 
 
 @pytest.mark.parametrize("name", REFUSED)
