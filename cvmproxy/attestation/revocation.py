@@ -36,8 +36,8 @@ class RevocationList:
         :raises CollateralError: ``collateral-malformed``, ``-signature``, ``-expired`` or ``-not-yet-valid``.
         """
         what = f"the CRL of {issuer.name!r}"
-        crl, extensions = _read(der, what)
-        if crl.issuer != issuer.parsed.subject:
+        crl, name, extensions = _read(der, what)
+        if name != issuer.parsed.subject:
             raise CollateralError("collateral-signature", f"{what} names another issuer")
         if crl.signature_algorithm_oid != x509.SignatureAlgorithmOID.ECDSA_WITH_SHA256:
             raise CollateralError("collateral-signature", f"{what} is not signed with ECDSA and SHA-256")
@@ -61,12 +61,13 @@ class RevocationList:
             raise error("revoked", f"certificate {certificate.name!r} with serial {_serial(certificate)} is revoked")
 
 
-def _read(der: bytes, what: str) -> tuple[x509.CertificateRevocationList, x509.Extensions]:
+def _read(der: bytes, what: str) -> tuple[x509.CertificateRevocationList, x509.Name, x509.Extensions]:
+    """Return a CRL, its issuer's name and its extensions, which are decoded only when they are asked for."""
     if len(der) > MAX_CRL_SIZE:
         raise CollateralError("collateral-malformed", f"{what} has {len(der)} bytes, more than {MAX_CRL_SIZE}")
     try:
         crl = x509.load_der_x509_crl(der)
-        return crl, crl.extensions
+        return crl, crl.issuer, crl.extensions
     except _UNREADABLE as error:
         raise CollateralError("collateral-malformed", f"{what} cannot be read: {error}") from None
 

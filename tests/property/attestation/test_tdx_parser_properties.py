@@ -8,7 +8,7 @@ from attrs import evolve
 from cryptography import x509
 from doubles.simulated import NOW, platform
 from doubles.tdx_scenarios import Case, Scenario
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from cvmproxy.attestation.certificate_chain import Certificate, TrustRoot, load_chain
@@ -24,7 +24,7 @@ from cvmproxy.attestation.signed_json import JsonError, cut_members, parse_json
 from cvmproxy.attestation.tdx_quote import parse_quote
 from cvmproxy.errors import CollateralError, ConfigurationError, CvmproxyError, EvidenceError
 from cvmproxy.platform.simulated_collateral import default_qe_identity, default_tcb_info
-from cvmproxy.platform.simulated_pki import PlatformIdentity, sgx_extension
+from cvmproxy.platform.simulated_pki import PlatformIdentity, mint_crl, sgx_extension
 
 bounded = settings(max_examples=150, deadline=None)
 
@@ -35,6 +35,7 @@ PKI = platform().pki
 ROOT = TrustRoot.from_der(PKI.root.certificate_der)
 COLLATERAL = platform().collateral(NOW)
 ROOT_CRL = RevocationList.authenticate(COLLATERAL.root_ca_crl, ROOT.certificate, NOW)
+CRL = mint_crl(PKI.root, this_update=NOW, next_update=NOW, revoked_serials=(4711, 4712))
 
 
 def mutated(data: bytes) -> st.SearchStrategy[bytes]:
@@ -182,9 +183,22 @@ def test_signed_collateral(body: bytes, chain: bytes) -> None:
 
 
 @bounded
-@given(anything_like(COLLATERAL.root_ca_crl))
+@given(anything_like(CRL))
+@example(CRL.replace(b"Intel", b"\xff\xff\xff\xff\xff"))
 def test_a_crl(data: bytes) -> None:
     gives_a_value_or(CollateralError, lambda: RevocationList.authenticate(data, ROOT.certificate, NOW))
+
+
+@bounded
+@given(mutated(CRL))
+def test_an_authentic_crl_of_any_content_answers(data: bytes) -> None:
+    try:
+        crl = x509.load_der_x509_crl(data)
+    except ValueError:
+        return
+    found = RevocationList(parsed=crl, next_update=NOW)
+    with suppress(CollateralError):
+        found.require_not_revoked(ROOT.certificate, CollateralError)
 
 
 @bounded
