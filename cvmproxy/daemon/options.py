@@ -125,8 +125,10 @@ class CommandOptions(Options):
 
     @staticmethod
     def _next(option: Option, rest: list[str]) -> str:
-        if not rest or rest[0].startswith("--"):
-            raise ConfigurationError("bad-option", f"--{option.name} needs a value: --{option.name} {option.metavar}")
+        # An option whose value was forgotten must not swallow the next one.
+        if not rest or rest[0].startswith("-"):
+            fix = f"--{option.name} {option.metavar} (--{option.name}={option.metavar} where it begins with a dash)"
+            raise ConfigurationError("bad-option", f"--{option.name} needs a value: {fix}")
         return rest.pop(0)
 
     def _resolve(self, option: Option, text: str | None) -> tuple[object, Source]:
