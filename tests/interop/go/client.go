@@ -10,6 +10,7 @@ import (
 	"crypto/x509/pkix"
 	"encoding/asn1"
 	"encoding/base64"
+	"encoding/hex"
 	"errors"
 	"flag"
 	"fmt"
@@ -47,6 +48,7 @@ type outcome struct {
 	Resumed      bool              `json:"resumed"`
 	Offered      bool              `json:"offered_session"`
 	Requested    bool              `json:"certificate_requested"`
+	ServerNonce  string            `json:"server_nonce,omitempty"`
 	LeafBytes    int               `json:"leaf_bytes"`
 	Measurements map[string]string `json:"measurements,omitempty"`
 	Responses    []response        `json:"responses"`
@@ -160,6 +162,7 @@ func (c *client) clientConfig(result *outcome) *tls.Config {
 		if err != nil {
 			return nil, err
 		}
+		result.ServerNonce = hex.EncodeToString(serverNonce)
 		key, err := newKey()
 		if err != nil {
 			return nil, err

@@ -10,6 +10,7 @@ import (
 	"crypto/x509/pkix"
 	"encoding/asn1"
 	"encoding/base64"
+	"encoding/binary"
 	"encoding/hex"
 	"encoding/json"
 	"flag"
@@ -38,6 +39,7 @@ type report struct {
 	OK           bool              `json:"ok"`
 	Error        string            `json:"error,omitempty"`
 	Alert        string            `json:"alert,omitempty"`
+	PlainAlert   int               `json:"plain_alert,omitempty"`
 	SNI          string            `json:"sni"`
 	Version      string            `json:"version,omitempty"`
 	Resumed      bool              `json:"resumed"`
@@ -85,6 +87,31 @@ func (srv *server) Accept() (net.Conn, error) { return <-srv.accepted, nil }
 func (srv *server) Close() error              { return nil }
 func (srv *server) Addr() net.Addr            { return srv.address }
 
+// tap reads a connection and watches the TLS records go by, for a fatal alert that is not encrypted. On TLS 1.3 an
+// OpenSSL client that refuses the server's certificate sends one, as it has not begun to write encrypted records;
+// OpenSSL reads it, and crypto/tls takes it for a record that it cannot decrypt.
+type tap struct {
+	net.Conn
+	pending []byte
+	alert   int
+}
+
+func (t *tap) Read(buffer []byte) (int, error) {
+	n, err := t.Conn.Read(buffer)
+	t.pending = append(t.pending, buffer[:n]...)
+	for len(t.pending) >= 5 {
+		size := int(binary.BigEndian.Uint16(t.pending[3:]))
+		if len(t.pending) < 5+size {
+			break
+		}
+		if record := t.pending[5 : 5+size]; t.pending[0] == 21 && size == 2 && record[0] == 2 {
+			t.alert = int(record[1])
+		}
+		t.pending = t.pending[5+size:]
+	}
+	return n, err
+}
+
 func (srv *server) handshake(raw net.Conn) {
 	result := report{Event: "handshake"}
 	config := srv.config()
@@ -92,12 +119,14 @@ func (srv *server) handshake(raw net.Conn) {
 		result.SNI = hello.ServerName
 		return srv.configFor(hello, &result)
 	}
-	connection := tls.Server(raw, config)
+	watched := &tap{Conn: raw}
+	connection := tls.Server(watched, config)
 	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
 	defer cancel()
 	err := connection.HandshakeContext(ctx)
 	if err != nil {
 		result.Error, result.Alert = err.Error(), remoteAlert(err)
+		result.PlainAlert = watched.alert
 		say(result)
 		raw.Close()
 		return
