@@ -18,7 +18,6 @@ from cvmproxy.attestation.measurement_entries import EntryReader
 from cvmproxy.attestation.model import ReferenceEntry, ReferenceValues
 from cvmproxy.attestation.registers import MeasuredType
 from cvmproxy.attestation.strict_json import Node, read_json
-from cvmproxy.errors import AppraisalError
 
 CODE: Final = "bad-measurements-file"
 
@@ -95,16 +94,6 @@ def format_entry(attestation_type: str, measured: Mapping[int, bytes], *, measur
         "measurements": {str(index): {"expected": value.hex()} for index, value in sorted(measured.items())},
     }
     return json.dumps(entry, indent=2)
-
-
-def refusal_text(error: AppraisalError) -> str:
-    """Return what the log prints beneath a refusal: the nearest entry's differences, and the entry to paste.
-
-    Empty where the refusal was not about measurements.
-    """
-    if not error.measured:
-        return ""
-    return "\n".join((*error.detail, format_entry(error.attestation_type, error.measured)))
 
 
 def _entries(root: Node, reader: EntryReader) -> list[ReferenceEntry]:
