@@ -68,7 +68,7 @@ class SimulatedCollateral:
     @property
     def next_update(self) -> datetime:
         """When the first of TCB info and QE identity runs out (UTC); the CRLs are minted to live as long or longer."""
-        return min(datetime.fromisoformat(json.loads(body)["nextUpdate"]) for body in (self.tcb_info, self.qe_identity))
+        return min(_moment(json.loads(body)["nextUpdate"]) for body in (self.tcb_info, self.qe_identity))
 
     def endorsements(self) -> Mapping[EndorsementRequest, Endorsement]:
         """Every piece under the request that asks for it (FMSPC in lower-case hex)."""
@@ -216,6 +216,13 @@ def _level(tcb: JsonObject, since: str, status: str) -> JsonObject:
 
 def _timestamp(moment: datetime) -> str:
     return moment.strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def _moment(timestamp: str) -> datetime:
+    moment = datetime.fromisoformat(timestamp)
+    if moment.tzinfo is None:
+        raise ValueError(f"{timestamp!r} names no time zone")
+    return moment
 
 
 def _compact(tree: JsonObject) -> bytes:

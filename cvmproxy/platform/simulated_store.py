@@ -79,7 +79,11 @@ class SimulatedStore:
         """
         with self._refusing():
             if not self._paths.root.exists():
-                self._read_platform() if self._has_keys() else self._make()
+                if self._has_keys():
+                    # Making it was interrupted, or is going on in another process.
+                    self._read_platform()
+                else:
+                    self._make()
             with _naming(self._paths.root):
                 return x509.load_pem_x509_certificate(read_file(self._paths.root))
 
@@ -147,10 +151,14 @@ class SimulatedStore:
         return assemble_platform(pki, identity=identity, measurements=measurements, random=self.random)
 
     def _publish_root(self, root_pem: bytes) -> None:
+        path = self._paths.root
         # Absent only where making it was interrupted, after the keys were in place.
-        if not self._paths.root.exists():
+        if not path.exists():
             with self._paths.locked():
-                replace_file(self._paths.root, root_pem)
+                replace_file(path, root_pem)
+        with _naming(path):
+            if read_file(path) != root_pem:
+                raise ValueError("it is not the root of the platform whose keys are beside it")
 
     def _renewed(self) -> SimulatedCollateral:
         current = self._collateral_if_any()
@@ -190,5 +198,5 @@ class SimulatedStore:
 def _naming(path: Path) -> Iterator[None]:
     try:
         yield
-    except (ValueError, TypeError, KeyError) as error:
+    except (ValueError, TypeError, KeyError, RecursionError) as error:
         raise ConfigurationError("bad-simulated-platform", f"{path} cannot be used: {error}") from error

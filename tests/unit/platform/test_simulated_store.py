@@ -172,3 +172,12 @@ def test_making_that_was_interrupted_is_finished(store):
 )
 def test_the_default_directory_is_the_state_directory(environment, expected):
     assert default_directory(environment, Path("/home/u")) == Path(expected)
+
+
+def test_a_root_of_another_platform_beside_the_keys_is_refused(store, tmp_path):
+    store.platform()
+    other = evolve(store, directory=tmp_path / "other", random=seeded(2))
+    other.platform()
+    (store.directory / "root.pem").write_bytes((other.directory / "root.pem").read_bytes())
+    with pytest.raises(ConfigurationError, match=r"root\.pem"):
+        store.platform()
