@@ -9,9 +9,14 @@ from attrs import evolve
 from doubles.requirements import require_vectors
 from doubles.tdx_vectors import TDX_QUOTES, collateral, intel_root, nine_fields
 
-from cvmproxy.attestation.certificate_chain import PCK_CHAIN, verify_chain
+from cvmproxy.attestation.certificate_chain import PCK_CHAIN, Certificate, load_chain, verify_chain
+from cvmproxy.attestation.collateral import TcbStatus, parse_qe_identity, parse_tcb_info
 from cvmproxy.attestation.dcap import PCK_CHAIN_NAMES, authenticate, read_quote, verify_quote_signatures
+from cvmproxy.attestation.ecdsa import signature_verifies
+from cvmproxy.attestation.json_shape import Shape
 from cvmproxy.attestation.model import Claims
+from cvmproxy.attestation.signed_json import cut_members
+from cvmproxy.attestation.tcb import TcbVerdict, evaluate_tcb, match_module, match_qe
 from cvmproxy.attestation.tdx_policy import DCAP_TDX_POLICY
 from cvmproxy.errors import AppraisalError, AuthenticationError, CvmproxyError
 
@@ -148,3 +153,36 @@ def test_a_debuggable_td_is_refused_as_such() -> None:
                 not_after=debugged.not_after,
             )
         )
+
+
+def test_bodies_as_intel_served_them_are_signed_over_their_exact_bytes() -> None:
+    folder = require_vectors()
+    # The certificate of 2025 renewed the one of 2023, which the vectors lack, under the same key.
+    chain = collateral(folder, "qvl07__tdx_quote_collateral.json").tcb_info.issuer_chain_pem
+    key = Certificate.read(load_chain(chain)[0]).public_key
+    for name, member in (("tcbInfo", "tcbInfo"), ("qeIdentity", "enclaveIdentity")):
+        members = cut_members((folder / f"go-tdx-guest__sample_{name}_response").read_bytes())
+        signature = bytes.fromhex(str(members["signature"][0]))
+        assert signature_verifies(key, signature, members[member][1])
+        assert not signature_verifies(key, signature, members[member][1] + b" ")
+
+
+def status_in_2023(name: str) -> TcbVerdict:
+    folder = require_vectors()
+    tcb_info = cut_members((folder / "go-tdx-guest__sample_tcbInfo_response").read_bytes())["tcbInfo"][0]
+    qe_identity = cut_members((folder / "go-tdx-guest__sample_qeIdentity_response").read_bytes())["enclaveIdentity"][0]
+    info = parse_tcb_info(Shape(tcb_info, "tcbInfo"))
+    evidence = read_quote((folder / name).read_bytes())
+    report = evidence.quote.report
+    qe = match_qe(evidence.quote.signature.qe_report, parse_qe_identity(Shape(qe_identity, "enclaveIdentity")))
+    return evaluate_tcb(report, evidence.pck, info, match_module(report, info), qe)
+
+
+def test_a_td_without_module_version_gets_the_status_of_its_time() -> None:
+    verdict = status_in_2023("trustee__tdx_quote_4.dat")
+    assert (verdict.status, verdict.module_date) == (TcbStatus.UP_TO_DATE, None)
+
+
+def test_a_platform_below_every_level_of_its_time_is_not_supported() -> None:
+    with pytest.raises(AuthenticationError, match="tcb-not-supported"):
+        status_in_2023("go-tdx-guest__tdx_prod_quote_SPR_E4.dat")

@@ -3,6 +3,7 @@
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from attrs import evolve
 from doubles.requirements import require_vectors
 from doubles.simulated import NOW, platform
 from doubles.tdx_scenarios import BINDING, Scenario
@@ -28,6 +29,27 @@ def test_it_says_what_it_needs() -> None:
         EndorsementRequest("pck-crl", "platform"),
         EndorsementRequest("root-ca-crl", ""),
     }
+
+
+def test_a_leaf_of_the_processor_ca_needs_that_cas_list() -> None:
+    scenario = Scenario()
+    ca = evolve(scenario.templates.platform_ca, common_name="Intel SGX PCK Processor CA")
+    scenario.templates = evolve(scenario.templates, platform_ca=ca)
+    case = scenario.finish()
+    evidence = verifier(case.root_der).decode(case.document)
+    assert EndorsementRequest("pck-crl", "processor") in verifier(case.root_der).required_endorsements(evidence)
+    assert case.outcome() == "accepted"
+
+
+def test_a_refusal_for_time_names_the_skew() -> None:
+    case = evolve(Scenario().finish(), now=NOW - timedelta(days=1, seconds=90))
+    with pytest.raises(AuthenticationError, match=r"pck-not-yet-valid: .* 0:01:30 from now: compare the clocks"):
+        case.authenticate()
+    late = evolve(case, now=NOW + timedelta(days=30, hours=2))
+    with pytest.raises(
+        CollateralError, match=r"collateral-expired: .* until 2030-02-14T12:00:00Z, which is 2:00:00 ago"
+    ):
+        late.authenticate()
 
 
 def test_claims_say_what_the_quote_says() -> None:
