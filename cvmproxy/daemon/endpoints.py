@@ -4,7 +4,6 @@ Follows the design page "Commands, options, environment". Nothing is bound or di
 """
 
 import socket
-from collections.abc import Mapping
 from typing import Any, Final, cast
 
 from twisted.internet.address import IPv4Address, IPv6Address, UNIXAddress
@@ -15,10 +14,10 @@ from twisted.internet.endpoints import (
     TCP6ServerEndpoint,
     UNIXClientEndpoint,
     UNIXServerEndpoint,
+    quoteStringArgument,
     serverFromString,
 )
 from twisted.internet.interfaces import IAddress, IStreamClientEndpoint, IStreamServerEndpoint
-from twisted.python.systemd import ListenFDs
 
 from cvmproxy.daemon.addresses import (
     EndpointDescription,
@@ -35,11 +34,10 @@ _SOCKET_MODE: Final = 0o660
 
 
 class ListenEndpoints:
-    """Makes the endpoints of one process: it takes what systemd passed, once, and only if it is asked for."""
+    """Makes the endpoints to listen on."""
 
     def __init__(self, reactor: Any) -> None:
         self._reactor = reactor
-        self._inherited: Mapping[str, int] | None = None
 
     def endpoint(self, address: ListenAddress) -> IStreamServerEndpoint:
         """Return the endpoint to listen on.
@@ -68,18 +66,18 @@ class ListenEndpoints:
         return cast(IStreamServerEndpoint, endpoint(self._reactor, address.port, _BACKLOG, host))
 
     def _adopted(self, address: SystemdSocket) -> IStreamServerEndpoint:
-        if self._inherited is None:
-            self._inherited = ListenFDs.fromEnvironment().inheritedNamedDescriptors()
-        descriptor = self._inherited.get(address.name)
-        if descriptor is None:
-            passed = ", ".join(sorted(self._inherited)) or "none"
-            raise ConfigurationError(
-                "bad-option", f"{address}: systemd passed no socket of that name (passed: {passed})"
-            )
+        # Twisted took the list from the environment when it was imported: its own parser is the way to it. The family
+        # that the parser wants to be told is the socket's own to say.
+        description = f"systemd:domain=INET:name={quoteStringArgument(address.name)}"
         try:
-            with socket.socket(fileno=descriptor) as passed_socket:
-                family = passed_socket.family
-                passed_socket.detach()
+            descriptor: int = cast(Any, serverFromString(self._reactor, description)).fileno
+        except KeyError:
+            why = "systemd passed no socket of that name: compare FileDescriptorName of the socket unit"
+            raise ConfigurationError("bad-option", f"{address}: {why}") from None
+        try:
+            with socket.socket(fileno=descriptor) as passed:
+                family = passed.family
+                passed.detach()
         except OSError as error:
             raise ConfigurationError("bad-option", f"{address}: not a socket: {error.strerror}") from error
         return cast(IStreamServerEndpoint, AdoptedStreamServerEndpoint(self._reactor, descriptor, family))

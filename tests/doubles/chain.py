@@ -22,6 +22,12 @@ class Answer:
     headers: HTTPMessage
     body: bytes
 
+    @property
+    def refusal(self) -> tuple[int, str]:
+        """The status and the reason code of a response that a proxy made itself."""
+        reason = self.body.decode().splitlines()[1]
+        return self.status, reason.removeprefix("reason: ")
+
     def measured(self) -> tuple[str | None, str | None]:
         """Return the two headers that the client proxy sets: type, measurement."""
         return self.headers["X-Flashbots-Attestation-Type"], self.headers["X-Flashbots-Measurement"]

@@ -9,7 +9,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -140,6 +140,11 @@ class Daemon(Program):
             error.add_note("standard error: " + "\n".join(self.err.so_far()))
             raise
 
+    def reload(self) -> None:
+        """Have it read its measurements again, and wait until it has."""
+        self.signal(signal.SIGHUP)
+        self.wait_for_event("notice", lambda entry: "measurements reloaded" in entry["message"])
+
     def address(self, purpose: str = "proxy") -> tuple[str, int]:
         """Return where it listens."""
         host, _, port = self.wait_for_event("listening", lambda e: e["purpose"] == purpose)["address"].rpartition(":")
@@ -178,7 +183,8 @@ class CountingTarget:
             threading.Thread(target=self._serve, args=(connection,), daemon=True).start()
 
     def _serve(self, connection: socket.socket) -> None:
-        with connection:
+        # The other end may break off at any time; what becomes of a request is asked at the other end of the chain.
+        with connection, suppress(OSError):
             received = b""
             while piece := connection.recv(65536):
                 received += piece
