@@ -55,7 +55,6 @@ class AcceptingConnection(Protocol):
         #: The answer to the request that is being served; once that is over, of no meaning.
         self._answer = Answer(None, 0.0)
         self._serving = False
-        self._started = False
         self._pumping = False
         # Why nothing is read: no credit, or too much sent ahead. And the other direction: the requester is behind.
         self._no_credit = False
@@ -132,12 +131,12 @@ class AcceptingConnection(Protocol):
             self.transport.abortConnection()
         elif self._blocked:
             # It does not take its response, so it would not take an error either.
-            self.reset("request-aborted")
+            self._break_off("request-aborted")
         elif exchange is not None:
             exchange.fail("request-timeout")
         elif self._phase is Phase.HEAD:
             self._serve(None)
-            self.refuse("request-timeout")
+            self.fail("request-timeout")
         else:
             self._close()
 
@@ -209,17 +208,14 @@ class AcceptingConnection(Protocol):
         if self._eof:
             exchange.request_end()
 
-    def refuse(self, code: str) -> None:
-        """Answer with a short text that has the code, in place of the target's response."""
+    def fail(self, code: str) -> None:
+        """Answer with a short text that has the code; once a head has been sent, break the connection off."""
+        if self._answer.sent:
+            self._break_off(code)
+            return
         whole = self._phase is Phase.RESPONSE
         self._answer.refuse(code, may_persist=whole and not self._proxy.draining)
         self._answered(code)
-
-    def reset(self, code: str) -> None:
-        """Break the connection off in the midst of a response: no end of it is ever written."""
-        self._give_up(code)
-        self._leave(Phase.CLOSED)
-        self.transport.abortConnection()
 
     def pause_request(self) -> None:
         """Read no more of the request for now."""
@@ -261,7 +257,8 @@ class AcceptingConnection(Protocol):
             self._act_on(event)
             return True
         if self._phase is Phase.BODY:
-            self._hand_over()
+            if self._exchange is not None:
+                self._exchange.flush_request()
             self._rearm()
         elif self._phase is Phase.IDLE and self._reader.buffered:
             self._phase = Phase.HEAD
@@ -282,7 +279,7 @@ class AcceptingConnection(Protocol):
             self._phase = Phase.RESPONSE
             self.deadline = NEVER
             exchange.request_end(event.trailers)
-            self._hand_over()
+            exchange.flush_request()
 
     def _serve(self, head: RequestHead | None) -> None:
         self._answer = Answer(head, self._clock.seconds())
@@ -291,26 +288,14 @@ class AcceptingConnection(Protocol):
     def _begin(self, head: RequestHead) -> None:
         self._serve(head)
         self._phase = Phase.BODY
-        self._started = False
         try:
             exchange = self._proxy.open_exchange(head, self)
         except RequestError as error:
-            self.refuse(error.code)
+            self.fail(error.code)
             return
         self._exchange = exchange
         if self._blocked:
             exchange.pause_response()
-
-    def _hand_over(self) -> None:
-        """Let the exchange send what was read; the first time, let it find an upstream."""
-        exchange = self._exchange
-        if exchange is None or exchange.over:
-            return
-        if self._started:
-            exchange.flush_request()
-        else:
-            self._started = True
-            exchange.start()
 
     def _broken(self, code: str) -> None:
         """Answer bytes that are no strict HTTP/1.1; an end in the midst of a request has nobody to answer."""
@@ -322,7 +307,7 @@ class AcceptingConnection(Protocol):
         else:
             self._serve(None)
             self._phase = Phase.BODY
-            self.refuse(code)
+            self.fail(code)
 
     # -- inside: ending responses and connections
 
@@ -372,10 +357,16 @@ class AcceptingConnection(Protocol):
         self.transport.unregisterProducer()
         self.deadline = self._clock.seconds() + (self._timeouts.stall if blocked else self._timeouts.linger)
 
+    def _break_off(self, code: str) -> None:
+        """Abort: no end of a response is ever written."""
+        self._give_up(code)
+        self._leave(Phase.CLOSED)
+        self.transport.abortConnection()
+
     def _give_up(self, code: str) -> None:
         exchange, self._exchange = self._exchange, None
         if exchange is not None:
-            exchange.requester_gone(code)
+            exchange.requester_gone()
         self._record(code)
 
     def _record(self, code: str) -> None:

@@ -32,10 +32,20 @@ class Answer:
     :param began_at: when it came, in the clock's seconds.
 
     :ivar persistent: whether the connection may serve another request after this answer.
+    :ivar sent: whether the final response's head has been taken to be written: there is no other answer any more.
     :ivar request_bytes: bytes of the request's body so far, without framing.
     """
 
-    __slots__ = ("_began_at", "_outgoing", "_request", "_response_bytes", "_status", "persistent", "request_bytes")
+    __slots__ = (
+        "_began_at",
+        "_outgoing",
+        "_request",
+        "_response_bytes",
+        "_status",
+        "persistent",
+        "request_bytes",
+        "sent",
+    )
 
     def __init__(self, request: RequestHead | None, began_at: float) -> None:
         self._request = request
@@ -44,6 +54,7 @@ class Answer:
         self._status = 0
         self._response_bytes = 0
         self.persistent = request is not None and request.wants_persistence
+        self.sent = False
         self.request_bytes = 0
 
     def informational(self, head: InterimHead) -> None:
@@ -73,7 +84,8 @@ class Answer:
         self._outgoing.end(trailers)
 
     def refuse(self, code: str, *, may_persist: bool) -> None:
-        """Make it a short text with the code; nothing has been begun."""
+        """Make it a short text with the code, in place of what was begun and not sent."""
+        self._response_bytes = 0
         self.persistent = self.persistent and may_persist
         self._outgoing.discard()
         head, body = error_response(code, self._connection_lines())
@@ -83,7 +95,10 @@ class Answer:
 
     def take(self) -> bytes:
         """Return the bytes to write now; empty where there are none."""
-        return self._outgoing.take()
+        data = self._outgoing.take()
+        # Without a status there are only interim heads.
+        self.sent = self.sent or (self._status > 0 and data != b"")
+        return data
 
     def event(self, *, peer: str, now: float, code: str) -> RequestServed:
         """Return the request's event. The status is 0 where no answer was begun."""

@@ -46,11 +46,12 @@ class RequesterSide(Protocol):
     def switch(self, head: ResponseHead) -> None:
         """Pass a 101 on; from here the exchange carries the other protocol's bytes."""
 
-    def refuse(self, code: str) -> None:
-        """Answer with the status and the code of a row of the table of reasons: no response has begun."""
+    def fail(self, code: str) -> None:
+        """End what cannot be completed.
 
-    def reset(self, code: str) -> None:
-        """Break off, so that the requester cannot take the response for a whole one."""
+        Where no head of a response has been sent: answer with the status and the code of that row of the table of
+        reasons. Otherwise break off, so that the requester cannot take the response for a whole one.
+        """
 
     def pause_request(self) -> None:
         """Withdraw credit: no more of the request for now."""
@@ -87,8 +88,8 @@ class UpstreamSide(Protocol):
 class Exchange:
     """One request and its response.
 
-    The requester's side makes it, feeds it, and starts it; whoever finds an upstream attaches that. What comes before
-    an upstream is there is kept, and the requester gets no further credit, so this is at most what was read at once.
+    The requester's side makes it, feeds it, and flushes it; whoever then finds an upstream attaches that. What comes
+    before it is there is kept, and the requester gets no further credit, so this is at most what was read at once.
 
     :param request: the head for the target, already rewritten.
     :param dispatch: called with the exchange to find an upstream; ``fresh`` asks for one that carried nothing yet.
@@ -98,18 +99,17 @@ class Exchange:
         "_body_seen",
         "_credit",
         "_dispatch",
+        "_dispatched",
         "_kept",
         "_one_direction_ended",
         "_response_paused",
         "_retried",
         "_trailers",
         "_upstream",
-        "code",
         "over",
         "request",
         "request_complete",
         "requester",
-        "responding",
         "switched",
     )
 
@@ -126,29 +126,20 @@ class Exchange:
         self.over = False
         #: The whole request has come, trailers too.
         self.request_complete = False
-        #: A final response's head (or a 101) has gone to the requester.
-        self.responding = False
         #: The two sides exchange the bytes of another protocol.
         self.switched = False
-        #: The reason code, where the exchange failed.
-        self.code = ""
         self._dispatch = dispatch
         self._upstream: UpstreamSide | None = None
         self._kept: list[bytes] = []
         self._trailers: Fields = NO_FIELDS
         self._body_seen = False
         self._credit = False
+        self._dispatched = False
         self._response_paused = False
         self._retried = False
         self._one_direction_ended = False
 
     # -- called by the requester's side
-
-    def start(self) -> None:
-        """Find an upstream. Called once, after as much of the request as came together with its head."""
-        self._dispatch(self, False)
-        if self._upstream is None and not (self.over or self.request_complete):
-            self.requester.pause_request()
 
     def request_body(self, data: bytes) -> None:
         """Pass on a piece of the request's body (or of the switched protocol)."""
@@ -178,14 +169,18 @@ class Exchange:
             self._upstream.request_end(self._trailers)
 
     def flush_request(self) -> None:
-        """Say that no more of the request has come for now."""
+        """Say that no more of the request has come for now; the first time, what has come finds its upstream."""
         if self._upstream is not None:
             self._upstream.flush_request()
+        elif not (self._dispatched or self.over):
+            self._dispatched = True
+            self._dispatch(self, False)
+            if self._upstream is None and not (self.over or self.request_complete):
+                self.requester.pause_request()
 
-    def requester_gone(self, code: str = "request-aborted") -> None:
-        """Give up: the requester went away, or broke the protocol."""
+    def requester_gone(self) -> None:
+        """Give up: the requester went away, or is being sent away."""
         if not self.over:
-            self.code = code
             self._finish(abort=True)
 
     def pause_response(self) -> None:
@@ -239,7 +234,6 @@ class Exchange:
         except CvmproxyError as error:
             self.fail(error.code)
         else:
-            self.responding = True
             self.requester.response(forwarded)
 
     def response_body(self, data: bytes) -> None:
@@ -283,7 +277,7 @@ class Exchange:
         except CvmproxyError as error:
             self.fail(error.code)
         else:
-            self.responding = self.switched = True
+            self.switched = True
             self.requester.switch(forwarded)
 
     def pause_request(self) -> None:
@@ -311,15 +305,10 @@ class Exchange:
             self.fail(code)
 
     def fail(self, code: str) -> None:
-        """Give up with a reason code: answered where no response has begun, else the requester is reset."""
-        if self.over:
-            return
-        self.code = code
-        self._finish(abort=True)
-        if self.responding:
-            self.requester.reset(code)
-        else:
-            self.requester.refuse(code)
+        """Give up with a reason code: both sides are told, and neither is left with what looks whole."""
+        if not self.over:
+            self._finish(abort=True)
+            self.requester.fail(code)
 
     # -- inside
 
