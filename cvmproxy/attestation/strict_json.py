@@ -114,32 +114,36 @@ def read_json(data: bytes, *, file: str, code: str) -> Node:
         refuse(f"expected JSON, found none: {error}")
     except RecursionError:
         refuse(f"expected at most {MAXIMUM_DEPTH} levels of nesting, found more")
-    return _located(Node(file=file, code=code, pointer="", value=None), tree, MAXIMUM_DEPTH)
+    return _located(_File(file=file, code=code), "", tree, MAXIMUM_DEPTH)
 
 
-def _located(place: Node, raw: object, levels: int) -> Node:
-    """Return ``raw`` as nodes, at the place of ``place``."""
+@frozen(kw_only=True)
+class _File:
+    file: str
+    code: str
+
+    def node(self, pointer: str, value: object) -> Node:
+        return Node(file=self.file, code=self.code, pointer=pointer, value=value)
+
+
+def _located(file: _File, pointer: str, raw: object, levels: int) -> Node:
+    """Return a value as nodes, from its pointer on."""
     if levels == 0:
-        raise place.refused(f"at most {MAXIMUM_DEPTH} levels of nesting", "more")
+        raise file.node(pointer, None).refused(f"at most {MAXIMUM_DEPTH} levels of nesting", "more")
     if isinstance(raw, _Object):
         members: dict[str, Node] = {}
         for name, value in raw:
-            child = _child(place, name)
+            at = f"{pointer}/{_step(name)}"
             if name in members:
-                raise child.refused("this member once in its object", "it twice")
-            members[name] = _located(child, value, levels - 1)
-        return _at(place, members)
+                raise file.node(at, None).refused("this member once in its object", "it twice")
+            members[name] = _located(file, at, value, levels - 1)
+        return file.node(pointer, members)
     if isinstance(raw, list):
-        return _at(place, [_located(_child(place, str(at)), value, levels - 1) for at, value in enumerate(raw)])
-    return _at(place, raw)
+        return file.node(pointer, [_located(file, f"{pointer}/{i}", v, levels - 1) for i, v in enumerate(raw)])
+    return file.node(pointer, raw)
 
 
-def _child(place: Node, name: str) -> Node:
-    # Control characters and the like would let a file forge lines of the log: escaped as in JSON.
+def _step(name: str) -> str:
+    """Return the step of a pointer to a member, printable and short: a file must not forge lines of the log."""
     step = json.dumps(name)[1:-1].replace("~", "~0").replace("/", "~1")
-    step = step if len(step) <= _SHOWN_CHARACTERS else step[:_SHOWN_CHARACTERS] + "…"
-    return Node(file=place.file, code=place.code, pointer=f"{place.pointer}/{step}", value=None)
-
-
-def _at(place: Node, value: object) -> Node:
-    return Node(file=place.file, code=place.code, pointer=place.pointer, value=value)
+    return step if len(step) <= _SHOWN_CHARACTERS else step[:_SHOWN_CHARACTERS] + "…"
