@@ -174,17 +174,13 @@ def load_chain(pem: bytes) -> tuple[x509.Certificate, ...]:
         raise ValueError(f"the chain's PEM cannot be read: {error}") from None
 
 
-def verify_chain(
-    chain: Sequence[x509.Certificate],
-    names: Sequence[frozenset[str]],
-    root: TrustRoot,
-    now: datetime,
-    family: ChainFamily,
+def verify_issuance(
+    chain: Sequence[x509.Certificate], names: Sequence[frozenset[str]], root: TrustRoot, family: ChainFamily
 ) -> tuple[Certificate, ...]:
-    """Verify a chain, leaf first and pinned root last, in everything but revocation.
+    """Verify a chain, leaf first and pinned root last, in everything but time and revocation.
 
     :param names: for each certificate, the common names that it may have.
-    :raises CvmproxyError: of the family's class, with one of its codes.
+    :raises CvmproxyError: of the family's class, with its code for invalid.
     """
     try:
         if len(chain) != len(names):
@@ -201,6 +197,22 @@ def verify_chain(
             certificates[below].require_issued_by(authority)
     except ValueError as error:
         raise family.error(family.invalid, str(error)) from None
+    return certificates
+
+
+def verify_chain(
+    chain: Sequence[x509.Certificate],
+    names: Sequence[frozenset[str]],
+    root: TrustRoot,
+    now: datetime,
+    family: ChainFamily,
+) -> tuple[Certificate, ...]:
+    """Verify a chain, leaf first and pinned root last, in everything but revocation.
+
+    :param names: for each certificate, the common names that it may have.
+    :raises CvmproxyError: of the family's class, with one of its codes.
+    """
+    certificates = verify_issuance(chain, names, root, family)
     for certificate in certificates:
         require_certificate_validity(certificate, now, family)
     return certificates

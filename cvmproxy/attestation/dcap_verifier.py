@@ -7,8 +7,8 @@ from typing import Final
 from attrs import frozen
 
 from cvmproxy.attestation.binding import Binding
-from cvmproxy.attestation.certificate_chain import TrustRoot
-from cvmproxy.attestation.dcap import DcapCollateral, DcapQuote, authenticate, read_quote
+from cvmproxy.attestation.certificate_chain import PCK_CHAIN, TrustRoot, verify_issuance
+from cvmproxy.attestation.dcap import PCK_CHAIN_NAMES, DcapCollateral, DcapQuote, authenticate, read_quote
 from cvmproxy.attestation.dcap_document import decode_document
 from cvmproxy.attestation.model import Claims, Endorsement, EndorsementRequest, Endorsements, Evidence
 from cvmproxy.errors import AuthenticationError, CollateralError
@@ -57,8 +57,15 @@ class DcapVerifier:
         )
 
     def required_endorsements(self, evidence: Evidence) -> tuple[EndorsementRequest, ...]:
-        """Say which collateral the quote's platform needs."""
+        """Say which collateral the quote's platform needs.
+
+        The names in it are the peer's until the root has signed them: a stranger must not choose what is fetched, nor
+        fill a cache with names of his own.
+
+        :raises AuthenticationError: ``pck-chain-invalid``: the trusted root did not issue the quote's PCK certificate.
+        """
         quote = _decoded(evidence).quote
+        verify_issuance(quote.pck_chain, PCK_CHAIN_NAMES, self._root, PCK_CHAIN)
         return tuple(_requests(quote).values())
 
     def authenticate(self, evidence: Evidence, endorsements: Endorsements, binding: Binding, now: datetime) -> Claims:

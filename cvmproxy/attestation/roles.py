@@ -45,7 +45,10 @@ class Verifier(Protocol):
         ...
 
     def required_endorsements(self, evidence: Evidence) -> tuple[EndorsementRequest, ...]:
-        """Say which collateral ``authenticate`` will need for this evidence."""
+        """Say which collateral ``authenticate`` will need for this evidence.
+
+        :raises AuthenticationError: nothing that we trust vouches for what the evidence would have us fetch.
+        """
         ...
 
     def authenticate(self, evidence: Evidence, endorsements: Endorsements, binding: Binding, now: datetime) -> Claims:

@@ -137,3 +137,10 @@ def test_evidence_of_another_verifier_is_a_bug_and_not_a_refusal() -> None:
     foreign = Evidence(attestation_type="simulated", document=b"", decoded=b"")
     with pytest.raises(TypeError):
         verifier(platform().pki.root.certificate_der).required_endorsements(foreign)
+
+
+def test_a_stranger_does_not_choose_what_is_fetched() -> None:
+    case = Scenario().finish()
+    other = verifier(platform(2).pki.root.certificate_der)
+    with pytest.raises(AuthenticationError, match="pck-chain-invalid"):
+        other.required_endorsements(other.decode(case.document))
