@@ -152,7 +152,9 @@ async def _request_once(reactor: Any, chain: _Chain) -> int:
     print(f"GET http://{chain.client}/hello: {response.code}")
     _print_headers("came back from the client proxy, about the server:", back)
     _print_headers("arrived at the target, about the client:", arrived)
-    complete = all((_TYPE.lower(), SIMULATED.header_label) in _lowered(end) and len(end) == 2 for end in (back, arrived))
+    complete = all(
+        (_TYPE.lower(), SIMULATED.header_label) in _lowered(end) and len(end) == 2 for end in (back, arrived)
+    )
     return 0 if response.code == 200 and complete else 1
 
 
