@@ -107,7 +107,9 @@ class StreamBroken:
 
 @frozen
 class ConnectionLost:
-    """The transport below is gone."""
+    """The transport below is gone; with the error, where that came before the connection was open."""
+
+    error: CvmproxyError | None = None
 
 
 Input: TypeAlias = (
@@ -144,11 +146,11 @@ class Output(Enum):
     ANNOUNCE_LOSS = auto()  # connectionLost
 
 
-S, O = State, Output
 Row: TypeAlias = tuple[State, tuple[Output, ...]]
 
 
 def _rows() -> Mapping[tuple[State, type], Row]:
+    S, O = State, Output  # noqa: N806, E741 # the table has to fit on a page
     refuse = (S.REFUSING, (O.REPORT_REFUSAL, O.HANG_UP))
     refuse_now = (S.REFUSING, (O.REPORT_REFUSAL, O.ABORT))
     lose_unannounced = (S.CLOSED, (O.REPORT_REFUSAL,))
@@ -215,7 +217,7 @@ class ConnectionLife:
     def __init__(self, initial: State) -> None:
         if initial not in (State.ACCEPTED, State.DIALLED):
             raise ValueError(f"no connection's life begins as {initial.name}")
-        self.state = initial
+        self.state: State = initial
         self.identity: PeerIdentity | None = None
         self.error: CvmproxyError | None = None
 
@@ -230,6 +232,6 @@ class ConnectionLife:
         self.state, outputs = row
         if isinstance(happened, PeerIdentified):
             self.identity = happened.identity
-        elif isinstance(happened, Refused | StreamBroken) and self.error is None:
+        elif isinstance(happened, Refused | StreamBroken | ConnectionLost) and self.error is None:
             self.error = happened.error
         return outputs

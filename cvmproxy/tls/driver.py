@@ -4,15 +4,16 @@ Steps of one handshake never overlap. A step that waits for an answer is release
 matter: the connection is lost, the deadline is over, the proxy stops. The answer's coroutine is cancelled with it.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from concurrent.futures import Future
 from threading import Lock
-from typing import Final, Protocol, TypeVar, cast
+from typing import Any, Final, Protocol, TypeVar, cast
 
 from twisted.internet.defer import Deferred
-from twisted.internet.error import AlreadyCalled, AlreadyCancelled
+from twisted.internet.interfaces import IDelayedCall
 from twisted.python.failure import Failure
 
+from cvmproxy.attestation.model import Nonce
 from cvmproxy.carriage.interfaces import Credential, PeerAppraiser
 from cvmproxy.errors import CollateralError, CvmproxyError, PlatformError, TransportError
 from cvmproxy.tls.handshake import Completed, Handshake, Outcome, Refused
@@ -66,6 +67,7 @@ class HandshakeDriver:
         self._stepping = False
         self._queued: tuple[Lane, Job[Outcome | None]] | None = None
         self._withdrawn = False
+        self._deadline: IDelayedCall | None = None
         self._ended = False
         self._answering: Deferred[object] | None = None
         self._question: Question[object] | None = None
@@ -91,7 +93,7 @@ class HandshakeDriver:
         if self._settings.credential.needs_nonce:
             self._credential_ready(None)
             return
-        issuing = Deferred.fromCoroutine(self._settings.credential.issue(cast("Nonce", b"")))
+        issuing = Deferred.fromCoroutine(self._settings.credential.issue(Nonce(b"")))
         self._answering = cast("Deferred[object]", issuing)
         issuing.addCallbacks(self._credential_ready, self._credential_failed)
 
@@ -116,7 +118,7 @@ class HandshakeDriver:
         self._end(Refused(error=error))
 
     def end_of_file(self, error: CvmproxyError) -> None:
-        """Nothing more will come. What has come may still tell why, an alert for instance: one last step looks at it."""
+        """Nothing more will come. What has come may still tell why, an alert for instance: a last step."""
         if self._ended:
             return
         queued = self._queued
@@ -132,7 +134,7 @@ class HandshakeDriver:
         self._answering = None
         if not self._ended:
             self._handshake = self._begin(self, credential)
-            self._step(first=True)
+            self._step(first=self._handshake.speaks_first)
 
     def _credential_failed(self, failure: Failure) -> None:
         self._answering = None
@@ -164,7 +166,7 @@ class HandshakeDriver:
         handshake.feed(data)
         return handshake.advance()
 
-    def _stepped(self, result: Outcome | None | Failure) -> None:
+    def _stepped(self, result: Outcome | Failure | None) -> None:
         self._stepping = False
         self._queued = None
         if self._ended:
@@ -191,10 +193,8 @@ class HandshakeDriver:
             return
         self._ended = True
         self._runtime.discharge(self)
-        try:
+        if self._deadline is not None and self._deadline.active():
             self._deadline.cancel()
-        except (AttributeError, AlreadyCalled, AlreadyCancelled):
-            pass
         if isinstance(outcome, Completed):
             self._resume()
         elif self._handshake is not None and not self._stepping:
@@ -217,6 +217,7 @@ class HandshakeDriver:
         if answer.done():
             return
         self._question = question
+        coroutine: Coroutine[Any, Any, object]
         if isinstance(question, CredentialRequested):
             coroutine = self._settings.credential.issue(question.peer_nonce)
         else:

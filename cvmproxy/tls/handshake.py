@@ -7,8 +7,8 @@ holds no thread, and a step that has nothing to ask (:attr:`Handshake.may_ask`) 
 
 * A greenlet would switch away across C frames of cffi and OpenSSL, whose error queue is one per thread: an error of
   another connection could be read as this one's. Threads give each step a queue of its own.
-* ``SSL_CTX_set_cert_cb`` returning −1 suspends the making of evidence, but not the appraisal, and is a private symbol
-  of the binding, which may vanish with any release.
+* ``SSL_CTX_set_cert_cb`` can suspend the making of evidence, but not the appraisal, and is a private symbol of the
+  binding, which may vanish with any release.
 * An appraisal after the handshake could refuse only when the last flight is out: the peer would take a refused
   connection for an open one, or its alert would have to be forged.
 
@@ -18,9 +18,9 @@ becomes a fatal alert, before a byte of ours has gone out that the peer could ta
 """
 
 from collections.abc import Callable
-from typing import Final, TypeAlias
+from typing import ClassVar, Final, TypeAlias
 
-from attrs import field, frozen
+from attrs import frozen
 from OpenSSL import SSL
 from OpenSSL.crypto import FILETYPE_ASN1, X509, dump_certificate
 
@@ -68,6 +68,8 @@ class Handshake:
     :param nonce: the nonce that is sent on this connection.
     :param ask: answers questions; may block.
     """
+
+    speaks_first: ClassVar[bool] = False
 
     def __init__(
         self, connection: SSL.Connection, *, peer: PeerAppraiser | WebPKI | NoAttestation, nonce: Nonce, ask: Ask
@@ -240,6 +242,8 @@ class ClientHandshake(Handshake):
 
     :param asks: whether the credential has to be asked for with the server's nonce; otherwise the connection has it.
     """
+
+    speaks_first: ClassVar[bool] = True
 
     def __init__(
         self,

@@ -1,6 +1,7 @@
 """A lane: a bounded number of worker threads and the queue before them. Used on the reactor thread."""
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any, Generic, TypeVar
 
 from twisted.internet.interfaces import IReactorFromThreads
@@ -57,9 +58,11 @@ class Lane:
             job = next(iter(self._waiting))
             del self._waiting[job]
             self._running += 1
-            self._pool.callInThreadWithCallback(
-                lambda ok, result, job=job: self._reactor.callFromThread(self._finished, job, result), job.work
-            )
+            self._pool.callInThreadWithCallback(partial(self._report, job), job.work)
+
+    def _report(self, job: Job[Any], succeeded: bool, result: object) -> None:
+        """In the worker's thread."""
+        self._reactor.callFromThread(self._finished, job, result)
 
     def _finished(self, job: Job[Any], result: object) -> None:
         self._running -= 1

@@ -11,8 +11,6 @@ from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import Any, ClassVar, Final
 
-from cryptography import x509
-from OpenSSL import SSL
 from twisted.internet.defer import Deferred
 from twisted.internet.error import ConnectionDone
 from twisted.internet.error import ConnectionLost as TransportLost
@@ -21,7 +19,6 @@ from twisted.internet.interfaces import (
     IDelayedCall,
     IHalfCloseableDescriptor,
     IHalfCloseableProtocol,
-    IProducer,
     IProtocol,
     IProtocolFactory,
 )
@@ -35,46 +32,37 @@ from cvmproxy.attestation.policy import PeerIdentity
 from cvmproxy.errors import CvmproxyError, TransportError
 from cvmproxy.events import Event, EventSink
 from cvmproxy.tls import connection_table as table
-from cvmproxy.tls.alerts import tls_error
 from cvmproxy.tls.connection_table import ConnectionLife, Output, State
 from cvmproxy.tls.driver import HandshakeDriver
 from cvmproxy.tls.handshake import Completed, Outcome
-from cvmproxy.tls.interfaces import IAttestedTransport
 from cvmproxy.tls.openings import opening_for
 from cvmproxy.tls.report import Subject, printed_peer, refused, succeeded
 from cvmproxy.tls.runtime import HandshakeRuntime
 from cvmproxy.tls.settings import Settings
 from cvmproxy.tls.stream import Broken, PlaintextReceived, TLSStream
+from cvmproxy.tls.transport import AttestedTransport
 
-_WRITABLE: Final = (State.IDENTIFIED, State.DIALLING_BACKEND, State.OPEN, State.PEER_FINISHED)
 _PEER_MAY_SEND: Final = (State.IDENTIFIED, State.DIALLING_BACKEND, State.OPEN, State.LOCAL_FINISHED)
 
 
-@implementer(IAttestedTransport, IHalfCloseableProtocol)
-class AttestedTLSProtocol(Protocol):
-    """One connection: a protocol to the transport below, the transport of the wrapped protocol.
-
-    Whatever else is asked of it (``getPeer``, ``setTcpNoDelay`` …) goes to the transport below.
-    """
+@implementer(IHalfCloseableProtocol)
+class AttestedTLSProtocol(AttestedTransport, Protocol):
+    """One connection: a protocol to the transport below, the transport of the wrapped protocol."""
 
     _log: ClassVar[Logger] = Logger()
 
     def __init__(self, factory: "AttestedTLSFactory", address: IAddress) -> None:
-        self.factory = factory  # type: ignore[assignment] # Protocol's own type is a factory of this very protocol
+        self.factory = factory
         self._owner = factory
         self._runtime = factory.runtime
         self._address = address
         self._life = ConnectionLife(factory.opening.initial)
         self._driver = HandshakeDriver(factory.runtime, factory.settings, self, factory.opening.begin)
-        self._stream: TLSStream | None = None
         self._identity: PeerIdentity | None = None
         self._wrapped: IProtocol | None = None
         self._waiters: list[Deferred[IProtocol]] = []
-        self._reading = False
-        self._paused_by_application = False
-        self._producer: IProducer | None = None
-        self._when_produced: table.CloseRequested | table.LocalEnded | None = None
         self._transport_ended = False
+        self._flushed = False
         self._linger: IDelayedCall | None = None
         self._dialling: Deferred[object] | None = None
 
@@ -123,7 +111,7 @@ class AttestedTLSProtocol(Protocol):
             self.resumeProducing()
 
     def _announce_end(self) -> None:
-        halves = IHalfCloseableProtocol(self._wrapped, None)
+        halves: Any = IHalfCloseableProtocol(self._wrapped, None)
         if halves is not None:
             halves.readConnectionLost()
         elif self._life.state is State.PEER_FINISHED:
@@ -135,7 +123,8 @@ class AttestedTLSProtocol(Protocol):
 
     def _hang_up(self) -> None:
         """End our side; then wait for the peer's end, so that unread bytes do not make the kernel reset ours away."""
-        if self._transport_ended or not IHalfCloseableDescriptor.providedBy(self.transport):
+        has_halves = bool(IHalfCloseableDescriptor.providedBy(self._transport))
+        if self._transport_ended or not has_halves:
             self._close()
             return
         self._transport.loseWriteConnection()
@@ -145,13 +134,19 @@ class AttestedTLSProtocol(Protocol):
 
     def _start_linger(self) -> None:
         if self._linger is None:
-            self._linger = self._runtime.reactor.callLater(self._runtime.bounds.linger_seconds, self._abort)
+            self._linger = self._runtime.reactor.callLater(self._runtime.bounds.linger_seconds, self._lingered)
+
+    def _lingered(self) -> None:
+        self._linger = None
+        if self._flushed:
+            self._close()
+        else:
+            self._abort()
 
     def _close(self) -> None:
         self._transport.loseConnection()
 
     def _abort(self) -> None:
-        self._linger = None
         self._driver.abandon(_given_up())
         self._transport.abortConnection()
 
@@ -194,18 +189,18 @@ class AttestedTLSProtocol(Protocol):
     def makeConnection(self, transport: Any) -> None:
         """Begin the handshake."""
         alsoProvides(self, providedBy(transport))
-        super().makeConnection(transport)
+        self._transport = transport
+        super().makeConnection(transport)  # type: ignore[no-untyped-call] # Twisted's own has no types
 
     def connectionMade(self) -> None:
         """Begin the handshake."""
-        self._transport: Any = self.transport
         self._began = self._runtime.reactor.seconds()
         self._subject = Subject(
             connection_id=self._runtime.next_connection_id(),
             role=self._owner.opening.role,
             peer=printed_peer(self._transport.getPeer()),
         )
-        self._owner.registerProtocol(self)  # type: ignore[arg-type] # it is no ProtocolWrapper, nor need be
+        self._owner.registerProtocol(self)  # type: ignore[no-untyped-call] # Twisted's own has no types
         self._give(table.Admitted())
 
     def dataReceived(self, data: bytes) -> None:
@@ -221,7 +216,9 @@ class AttestedTLSProtocol(Protocol):
         """The transport below ended: too early, unless a close_notify came before."""
         self._transport_ended = True
         if self._stream is None and self._life.state is State.HANDSHAKING:
-            self._driver.end_of_file(TransportError("connection-lost", "the peer closed it during the handshake"))
+            self._driver.end_of_file(
+                TransportError("connection-lost", "the peer closed the connection during the handshake")
+            )
         elif self._stream is not None and self._life.state in _PEER_MAY_SEND:
             self._give(table.StreamBroken(self._stream.end_of_file()))
         elif self._life.state in (State.CLOSING, State.REFUSING):
@@ -229,20 +226,23 @@ class AttestedTLSProtocol(Protocol):
 
     def writeConnectionLost(self) -> None:
         """All that was written is out; the peer gets a little time to end its side."""
+        self._flushed = True
         self._start_linger()
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         """The transport below is gone."""
-        if self._life.state is State.HANDSHAKING:
-            self._driver.end_of_file(TransportError("connection-lost", f"during the handshake: {reason.value}"))
+        error = None
+        if self._life.identity is None:
+            error = TransportError("connection-lost", f"the connection was lost during the handshake: {reason.value}")
+            self._driver.end_of_file(error)
         self._loss = self._reason_of_loss(reason)
         if self._linger is not None:
             self._linger.cancel()
             self._linger = None
         if self._dialling is not None:
             self._dialling.cancel()
-        self._owner.unregisterProtocol(self)  # type: ignore[arg-type] # as above
-        self._give(table.ConnectionLost())
+        self._owner.unregisterProtocol(self)  # type: ignore[no-untyped-call] # as above
+        self._give(table.ConnectionLost(error))
         if self._stream is not None:
             self._stream.release()
 
@@ -301,103 +301,7 @@ class AttestedTLSProtocol(Protocol):
             else:
                 self._give(table.PeerEnded())
 
-    def pauseProducing(self) -> None:
-        """Deliver nothing more for now."""
-        self._paused_by_application = True
-        self._transport.pauseProducing()
-
-    def resumeProducing(self) -> None:
-        """Deliver again; nothing before the application is ready."""
-        self._paused_by_application = False
-        if not self._reading:
-            return
-        self._drain()
-        if not self._paused_by_application:
-            self._transport.resumeProducing()
-
-    def stopProducing(self) -> None:
-        """The consumer of this connection's data is gone."""
-        self.loseConnection()
-
-    # -- writing
-
-    def write(self, data: bytes) -> None:
-        """Encrypt and send; dropped if this direction has ended."""
-        if self._life.state not in _WRITABLE or (self._when_produced is not None and self._producer is None):
-            return
-        assert self._stream is not None
-        try:
-            for piece in self._stream.write(data):
-                self._transport.write(piece)
-        except SSL.Error as error:
-            self._give(table.StreamBroken(tls_error(error)))
-
-    def writeSequence(self, data: "list[bytes]") -> None:
-        """Encrypt and send, as one."""
-        self.write(b"".join(data))
-
-    def registerProducer(self, producer: IProducer, streaming: bool) -> None:
-        """Let the producer be paced by the buffer of the transport below."""
-        self._producer = producer
-        self._transport.registerProducer(producer, streaming)
-
-    def unregisterProducer(self) -> None:
-        """The producer has produced all; do what waited for that."""
-        self._producer = None
-        self._transport.unregisterProducer()
-        if self._when_produced is not None:
-            happened, self._when_produced = self._when_produced, None
-            self._give(happened)
-
-    @property
-    def disconnecting(self) -> bool:
-        """Whether the connection was asked to close."""
-        return self._life.state in (State.CLOSING, State.CLOSED) or self._when_produced == table.CloseRequested()
-
-    def loseConnection(self) -> None:
-        """Send what was written, then a close_notify, and close."""
-        self._end(table.CloseRequested())
-
-    def loseWriteConnection(self) -> None:
-        """Send what was written, then a close_notify; the peer may go on sending."""
-        self._end(table.LocalEnded())
-
-    def _end(self, happened: table.CloseRequested | table.LocalEnded) -> None:
-        if self._producer is not None:
-            self._when_produced = happened
-        else:
-            self._give(happened)
-
-    def abortConnection(self) -> None:
-        """Drop everything."""
-        self._give(table.AbortRequested())
-
-    # -- an attested transport
-
-    @property
-    def identity(self) -> PeerIdentity:
-        """What the appraisal said of the peer."""
-        assert self._life.identity is not None
-        return self._life.identity
-
-    @property
-    def negotiated_protocol(self) -> bytes | None:
-        """What ALPN chose; nothing is offered today."""
-        return None if self._stream is None else self._stream.negotiated_protocol
-
-    def peer_certificate(self) -> x509.Certificate | None:
-        """Return the peer's leaf, or ``None`` where it showed none."""
-        return None if self._stream is None else self._stream.peer_certificate()
-
-    def export_keying_material(self, label: bytes, size: int, context: bytes | None) -> bytes:
-        """Return an exporter value of this connection."""
-        assert self._stream is not None
-        return self._stream.export_keying_material(label, size, context)
-
-    def dial_backend(self, dial: Callable[[PeerIdentity], Deferred[object]]) -> None:
-        """Dial before anything is read: the table allows it in ``connectionMade`` only."""
-        self._dial = dial
-        self._give(table.BackendNeeded())
+    # -- those who wait for the appraisal
 
     def when_open(self) -> Deferred[IProtocol]:
         """Return a Deferred of the wrapped protocol; it fails with the :class:`CvmproxyError` of a refusal."""
@@ -419,17 +323,12 @@ class AttestedTLSProtocol(Protocol):
                 assert self._wrapped is not None
                 waiter.callback(self._wrapped)
 
-    def __getattr__(self, name: str) -> Any:
-        if name.startswith("_"):
-            raise AttributeError(name)
-        return getattr(self.transport, name)
-
 
 def _given_up() -> TransportError:
     return TransportError("connection-lost", "the connection was given up before it was open")
 
 
-class AttestedTLSFactory(WrappingFactory):  # type: ignore[type-arg] # what it makes is no ProtocolWrapper
+class AttestedTLSFactory(WrappingFactory):
     """Puts TLS with attestation under the protocols of another factory.
 
     :param settings: of a server or of a client: they decide the role.
@@ -446,12 +345,12 @@ class AttestedTLSFactory(WrappingFactory):  # type: ignore[type-arg] # what it m
         wrapped_factory: IProtocolFactory,
         events: EventSink | None = None,
     ) -> None:
-        super().__init__(wrapped_factory)
+        super().__init__(wrapped_factory)  # type: ignore[no-untyped-call] # as above
         self.runtime: Final = runtime
         self.settings: Final = settings
         self.events: Final = events
         self.opening: Final = opening_for(runtime, settings)
 
-    def buildProtocol(self, addr: IAddress) -> AttestedTLSProtocol:  # type: ignore[override] # as above
+    def buildProtocol(self, addr: IAddress) -> AttestedTLSProtocol:  # type: ignore[override] # no ProtocolWrapper
         """Return the protocol for one connection; the wrapped one is built when the peer is identified."""
         return AttestedTLSProtocol(self, addr)

@@ -1,7 +1,5 @@
 """What the event stream says of a connection: exactly one event, when it opens or when it is refused."""
 
-from collections.abc import Mapping
-
 from attrs import frozen
 from twisted.internet.address import IPv4Address, IPv6Address
 from twisted.internet.interfaces import IAddress
@@ -30,15 +28,18 @@ def printed_peer(address: IAddress) -> str:
 
 def succeeded(subject: Subject, identity: PeerIdentity, tls_version: str, seconds: float) -> HandshakeSucceeded:
     """The event of a connection that opened."""
-    attested = isinstance(identity, AttestationResult)
-    facts: Mapping[str, str] = identity.claims.platform.facts() if attested else {"because": identity.because}
+    if isinstance(identity, AttestationResult):
+        attestation_type, measurement_id = identity.attestation_type, identity.measurement_id
+        facts = identity.claims.platform.facts()
+    else:
+        attestation_type, measurement_id, facts = "none", "", {"because": identity.because}
     return HandshakeSucceeded(
         connection_id=subject.connection_id,
         role=subject.role,
         peer=subject.peer,
         tls_version=tls_version,
-        attestation_type=identity.attestation_type if attested else "none",
-        measurement_id=identity.measurement_id if attested else "",
+        attestation_type=attestation_type,
+        measurement_id=measurement_id,
         seconds=seconds,
         facts=facts,
     )

@@ -21,7 +21,7 @@ FormatEntry = Callable[[str, Mapping[int, bytes]], str]
 """Renders a refused peer's measurements as an entry that can be pasted into a measurements file."""
 
 
-class Reactor(IReactorCore, IReactorFromThreads, IReactorTime):  # type: ignore[misc] # zope interfaces, for mypy_zope
+class Reactor(IReactorCore, IReactorFromThreads, IReactorTime):
     """What is needed of the reactor."""
 
 

@@ -1,0 +1,129 @@
+"""A platform that takes its time: the reactor stays free, others pass, nothing waits longer than its deadline."""
+
+import pytest
+import pytest_twisted
+from doubles.attested_ends import Signal, listening
+from doubles.nonce_carriage import UNATTESTED, NonceAppraiser, NonceIssuer, PlainIssuer
+from twisted.internet import reactor
+from twisted.internet.defer import CancelledError, Deferred, DeferredList, gatherResults
+from twisted.internet.endpoints import TCP4ServerEndpoint
+from twisted.internet.task import deferLater
+
+from cvmproxy.errors import TransportError
+from cvmproxy.tls.endpoints import AttestedServerEndpoint
+from cvmproxy.tls.runtime import Bounds
+from cvmproxy.tls.settings import ClientSettings, ServerSettings
+
+VERIFYING = ClientSettings(peer=NonceAppraiser(), credential=PlainIssuer())
+
+
+class Platform:
+    """Makes evidence only when it is told to."""
+
+    def __init__(self) -> None:
+        self.asked = 0
+        self.cancelled = Signal()
+        self.first = Signal()
+        self._answers: list[Deferred[None]] = []
+
+    async def wait(self) -> None:
+        self.asked += 1
+        answer: Deferred[None] = Deferred()
+        self._answers.append(answer)
+        self.first.fire()
+        try:
+            await answer
+        except CancelledError:
+            self.cancelled.fire()
+            raise
+
+    def deliver(self) -> None:
+        answers, self._answers = self._answers, []
+        for answer in answers:
+            answer.callback(None)
+
+
+@pytest_twisted.ensureDeferred
+async def test_traffic_and_handshakes_without_evidence_pass_while_evidence_is_made() -> None:
+    platform = Platform()
+    slow = ServerSettings(credential=NonceIssuer(wait=platform.wait), peer=UNATTESTED)
+    async with listening(slow, bounds=Bounds(evidence_workers=1, appraisal_workers=1)) as ends:
+        waiting = [ends.connect(VERIFYING), ends.connect(VERIFYING)]
+        await platform.first.wait()
+        plain = ServerSettings(credential=PlainIssuer(), peer=NonceAppraiser())
+        below = TCP4ServerEndpoint(reactor, 0, interface="127.0.0.1")
+        other = await AttestedServerEndpoint(below, plain, ends.runtime).listen(ends.server_factory)
+        async with listening(plain) as others:
+            client = await others.connect(ClientSettings(peer=UNATTESTED, credential=NonceIssuer()))
+            client.transport.write(b"passes")
+            server = await others.server_factory.first.wait()
+            await server.bytes(6)
+            client.transport.abortConnection()
+        await other.stopListening()
+        assert platform.asked == 1
+        while not all(connected.called for connected in waiting):
+            platform.deliver()
+            await deferLater(reactor, 0.01)
+        for client in await gatherResults(waiting):
+            client.transport.abortConnection()
+
+
+@pytest_twisted.ensureDeferred
+async def test_requests_for_evidence_in_flight_are_bounded() -> None:
+    in_flight, most = [], []
+
+    async def wait() -> None:
+        in_flight.append(1)
+        most.append(len(in_flight))
+        await deferLater(reactor, 0.02)
+        in_flight.pop()
+
+    settings = ServerSettings(credential=NonceIssuer(wait=wait), peer=UNATTESTED)
+    async with listening(settings, bounds=Bounds(evidence_workers=3)) as ends:
+        clients = await gatherResults([ends.connect(VERIFYING) for _ in range(12)])
+        assert max(most) == 3
+        for client in clients:
+            client.transport.abortConnection()
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_lost_connection_releases_its_worker_and_cancels_the_request() -> None:
+    platform = Platform()
+    settings = ServerSettings(credential=NonceIssuer(wait=platform.wait), peer=UNATTESTED)
+    async with listening(settings, bounds=Bounds(evidence_workers=1)) as ends:
+        connecting = ends.connect(VERIFYING)
+        await platform.first.wait()
+        connecting.cancel()
+        with pytest.raises(TransportError):
+            await connecting
+        await platform.cancelled.wait()
+        await ends.server_events.reach(1)
+        assert [event.code for event in ends.server_events] == ["connection-lost"]
+        again = ends.connect(VERIFYING)
+        while platform.asked < 2:
+            await deferLater(reactor, 0.001)
+        platform.deliver()
+        (await again).transport.abortConnection()
+
+
+@pytest_twisted.ensureDeferred
+async def test_evidence_that_is_late_is_refused_with_an_alert() -> None:
+    platform = Platform()
+    settings = ServerSettings(
+        credential=NonceIssuer(wait=platform.wait), peer=UNATTESTED, handshake_timeout_seconds=0.2
+    )
+    async with listening(settings, bounds=Bounds(evidence_workers=1)) as ends:
+        results = await DeferredList([ends.connect(VERIFYING), ends.connect(VERIFYING)], consumeErrors=True)
+        await ends.server_events.reach(2)
+        assert sorted(event.code for event in ends.server_events) == ["evidence-overload", "evidence-timeout"]
+        assert "refused-by-peer" in {failure.value.code for _, failure in results}
+        assert ends.runtime.handshakes_in_flight == 0
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_silent_peer_is_given_up_at_the_deadline() -> None:
+    settings = ServerSettings(credential=NonceIssuer(), peer=UNATTESTED, handshake_timeout_seconds=0.1)
+    async with listening(settings) as ends:
+        silent = await ends.connect_plain()
+        await silent.lost.wait()
+        assert [event.code for event in ends.server_events] == ["handshake-timeout"]
