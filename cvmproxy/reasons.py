@@ -42,6 +42,7 @@ _ROWS: Final = (
     Reason(
         "bad-simulated-platform", "the directory of the simulated platform cannot be used as it is", Actor.OPERATOR
     ),
+    Reason("cannot-listen", "an address to listen on cannot be bound", Actor.OPERATOR),
     Reason("bad-measurements-file", "a measurements file cannot be used as it is", Actor.OPERATOR),
     Reason(
         "not-available",

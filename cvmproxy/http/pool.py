@@ -98,6 +98,7 @@ class UpstreamPool:
         self._waiting_for_fresh: deque[Exchange] = deque()
         self._closed = False
         self._factory = Factory.forProtocol(self._new_connection)
+        self._factory.noisy = False
 
     @property
     def open_count(self) -> int:

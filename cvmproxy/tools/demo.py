@@ -8,12 +8,14 @@ import json
 import sys
 import tempfile
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final
 
 from attrs import frozen
 from twisted.application.service import MultiService
 from twisted.internet.defer import Deferred, maybeDeferred
+from twisted.internet.error import ReactorNotRunning
 from twisted.logger import FilteringLogObserver, LogLevel, LogLevelFilterPredicate, globalLogBeginner
 from twisted.python.failure import Failure
 from twisted.web.client import Agent, readBody
@@ -140,7 +142,9 @@ class _Demo:
             if not isinstance(error, StartError):
                 sys.stderr.write(f"{self._options.program}: {failure.getErrorMessage()}\n")
             self.exit_status = 1
-        self._reactor.stop()
+        # A listener that could not be bound has stopped it already.
+        with suppress(ReactorNotRunning):
+            self._reactor.stop()
 
 
 async def _request_once(reactor: Any, chain: _Chain) -> int:
