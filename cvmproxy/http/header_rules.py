@@ -70,9 +70,10 @@ def request_for_target(
     fields = head.fields
     refuse_forged_request(fields)
     dropped = _with_listed(_NOT_FROM_REQUESTER, fields)
-    if b"expect" in fields and not head.expects_continue:
+    index = fields.index
+    if b"expect" in index and not head.expects_continue:
         dropped |= {b"expect"}
-    if b"trailer" in fields and not isinstance(head.framing, Chunked):
+    if b"trailer" in index and not isinstance(head.framing, Chunked):
         dropped |= {b"trailer"}
     lines = [(b"Host", target.host), *_without(fields, dropped)]
     upgrade = head.upgrade
@@ -159,6 +160,8 @@ def join_target(target: HttpTarget, request_target: bytes, method: bytes = b"GET
 
 
 def _with_listed(names: frozenset[bytes], fields: Fields) -> frozenset[bytes]:
+    if b"connection" not in fields.index:
+        return names
     listed = fields.connection_options
     return names if listed <= _PLAIN_OPTIONS else names | listed
 
