@@ -29,7 +29,16 @@ TCB_SIGNING_NAME: Final = "Intel SGX TCB Signing"
 MAX_CHAIN_SIZE: Final = 16 * 1024
 """Bytes of a PEM chain. Intel's have about 4 KiB."""
 
-_UNREADABLE: Final = (ValueError, TypeError, UnsupportedAlgorithm, x509.DuplicateExtension)
+UNREADABLE: Final = (
+    ValueError,
+    TypeError,
+    UnsupportedAlgorithm,
+    x509.DuplicateExtension,
+    x509.InvalidVersion,
+    x509.UnsupportedGeneralNameType,
+)
+"""What cryptography raises on certificates and CRLs that it cannot read; it decodes much of them on first use."""
+
 _HANDLED_CRITICAL: Final = frozenset({x509.BasicConstraints.oid, x509.KeyUsage.oid})
 
 
@@ -83,7 +92,7 @@ class Certificate:
             key_usage = extensions.get_extension_for_class(x509.KeyUsage).value
         except x509.ExtensionNotFound as error:
             raise ValueError(f"a certificate has no {error.oid._name} extension") from None
-        except _UNREADABLE as error:
+        except UNREADABLE as error:
             raise ValueError(f"a certificate cannot be read: {error}") from None
         if len(names) != 1 or not isinstance(names[0].value, str):
             raise ValueError("a certificate's subject has not exactly one common name")
@@ -112,7 +121,7 @@ class Certificate:
             self.parsed.verify_directly_issued_by(issuer.parsed)
         except InvalidSignature:
             raise ValueError(f"the signature of {self.name!r} does not verify") from None
-        except _UNREADABLE as error:
+        except UNREADABLE as error:
             raise ValueError(f"{self.name!r} is not issued by {issuer.name!r}: {error}") from None
 
     def require_authority(self, authorities_below: int) -> None:
@@ -156,7 +165,7 @@ class TrustRoot:
             certificate.require_issued_by(certificate)
             if certificate.name != ROOT_NAME:
                 raise ValueError(f"its common name is {certificate.name!r}, not {ROOT_NAME!r}")
-        except ValueError as error:
+        except UNREADABLE as error:
             raise ConfigurationError("bad-option", f"the DCAP root certificate cannot be used: {error}") from None
         return cls(der=der, certificate=certificate)
 
@@ -170,7 +179,7 @@ def load_chain(pem: bytes) -> tuple[x509.Certificate, ...]:
         raise ValueError(f"a chain of {len(pem)} bytes is larger than {MAX_CHAIN_SIZE}")
     try:
         return tuple(x509.load_pem_x509_certificates(pem))
-    except _UNREADABLE as error:
+    except UNREADABLE as error:
         raise ValueError(f"the chain's PEM cannot be read: {error}") from None
 
 

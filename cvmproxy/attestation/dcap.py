@@ -11,7 +11,6 @@ from typing import Final
 
 from attrs import field, frozen
 from cryptography import x509
-from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from cvmproxy.attestation.certificate_chain import (
@@ -20,6 +19,7 @@ from cvmproxy.attestation.certificate_chain import (
     PLATFORM_CA_NAME,
     PROCESSOR_CA_NAME,
     ROOT_NAME,
+    UNREADABLE,
     Certificate,
     TrustRoot,
     load_chain,
@@ -87,7 +87,7 @@ def read_quote(data: bytes) -> DcapQuote:
         issuers = leaf.issuer.get_attributes_for_oid(x509.NameOID.COMMON_NAME)
     except x509.ExtensionNotFound:
         raise EvidenceError("evidence-malformed", "the PCK certificate has no SGX extension") from None
-    except (ValueError, TypeError, UnsupportedAlgorithm, x509.DuplicateExtension) as error:
+    except UNREADABLE as error:
         raise EvidenceError("evidence-malformed", f"the PCK certificate chain cannot be read: {error}") from None
     # An extension that cryptography does not know is handed out as it is.
     assert isinstance(extension, x509.UnrecognizedExtension)

@@ -5,16 +5,13 @@ from typing import Final, Self
 
 from attrs import field, frozen
 from cryptography import x509
-from cryptography.exceptions import UnsupportedAlgorithm
 
-from cvmproxy.attestation.certificate_chain import COLLATERAL_CHAIN, Certificate
+from cvmproxy.attestation.certificate_chain import COLLATERAL_CHAIN, UNREADABLE, Certificate
 from cvmproxy.attestation.validity import require_validity
 from cvmproxy.errors import CollateralError, CvmproxyError
 
 MAX_CRL_SIZE: Final = 4 * 1024 * 1024
 """Bytes of a CRL in DER. Intel's PCK CRLs have a few KiB; one entry takes about 50 bytes."""
-
-_UNREADABLE: Final = (ValueError, TypeError, UnsupportedAlgorithm, x509.DuplicateExtension)
 
 
 @frozen(kw_only=True)
@@ -68,7 +65,7 @@ def _read(der: bytes, what: str) -> tuple[x509.CertificateRevocationList, x509.N
     try:
         crl = x509.load_der_x509_crl(der)
         return crl, crl.issuer, crl.extensions
-    except _UNREADABLE as error:
+    except UNREADABLE as error:
         raise CollateralError("collateral-malformed", f"{what} cannot be read: {error}") from None
 
 

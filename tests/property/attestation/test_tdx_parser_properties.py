@@ -1,5 +1,6 @@
 """Every parser of TDX evidence and collateral: any bytes give a value or that parser's one error."""
 
+import base64
 import json
 from collections.abc import Callable
 from contextlib import suppress
@@ -11,7 +12,7 @@ from doubles.tdx_scenarios import Case, Scenario
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from cvmproxy.attestation.certificate_chain import Certificate, TrustRoot, load_chain
+from cvmproxy.attestation.certificate_chain import UNREADABLE, Certificate, TrustRoot, load_chain
 from cvmproxy.attestation.collateral import authenticate_tcb_info, parse_qe_identity, parse_tcb_info
 from cvmproxy.attestation.dcap import read_quote
 from cvmproxy.attestation.dcap_document import DcapDocument, decode_document
@@ -185,6 +186,7 @@ def test_signed_collateral(body: bytes, chain: bytes) -> None:
 @bounded
 @given(anything_like(CRL))
 @example(CRL.replace(b"Intel", b"\xff\xff\xff\xff\xff"))
+@example(CRL.replace(b"\x02\x01\x01\x30", b"\x02\x01\x07\x30", 1))
 def test_a_crl(data: bytes) -> None:
     gives_a_value_or(CollateralError, lambda: RevocationList.authenticate(data, ROOT.certificate, NOW))
 
@@ -194,7 +196,7 @@ def test_a_crl(data: bytes) -> None:
 def test_an_authentic_crl_of_any_content_answers(data: bytes) -> None:
     try:
         crl = x509.load_der_x509_crl(data)
-    except ValueError:
+    except UNREADABLE:
         return
     found = RevocationList(parsed=crl, next_update=NOW)
     with suppress(CollateralError):
@@ -203,6 +205,7 @@ def test_an_authentic_crl_of_any_content_answers(data: bytes) -> None:
 
 @bounded
 @given(anything_like(PKI.root.certificate_der))
+@example(PKI.root.certificate_der.replace(b"\xa0\x03\x02\x01\x02", b"\xa0\x03\x02\x01\x07", 1))
 def test_a_root(data: bytes) -> None:
     gives_a_value_or(ConfigurationError, lambda: TrustRoot.from_der(data))
 
@@ -213,10 +216,15 @@ def test_a_chain(data: bytes) -> None:
     gives_a_value_or(ValueError, lambda: [Certificate.read(each) for each in load_chain(data)])
 
 
+def pem_of(der: bytes) -> bytes:
+    return b"-----BEGIN CERTIFICATE-----\n" + base64.encodebytes(der) + b"-----END CERTIFICATE-----\n"
+
+
 @bounded
 @given(mutated(PKI.platform_ca.certificate_der))
+@example(PKI.platform_ca.certificate_der.replace(b"\xa0\x03\x02\x01\x02", b"\xa0\x03\x02\x01\x07", 1))
 def test_a_certificate(data: bytes) -> None:
-    gives_a_value_or(ValueError, lambda: Certificate.read(x509.load_der_x509_certificate(data)))
+    gives_a_value_or(ValueError, lambda: [Certificate.read(each) for each in load_chain(pem_of(data))])
 
 
 def test_the_case_itself_is_accepted() -> None:
