@@ -1,9 +1,9 @@
 """The pool of upstream connections: who gets which one, when one is dialled, and when one is dropped.
 
 A connection belongs to the identity that its transport had when it opened. The pool has no fixed limit: a connection is
-dialled only where an exchange waits and none is idle; what comes free meanwhile goes to the exchange that waits
-longest, and the connection that was dialled for it becomes idle. So there are never more than exchanges were ever
-under way at once, which matters where each one costs an attestation.
+dialled only where more exchanges wait than dials are under way; what comes free meanwhile goes to the exchange that
+waits longest, and the connection that was dialled for it to the next one, or it becomes idle. So there are never more
+than exchanges were ever under way at once, which matters where each one costs an attestation.
 """
 
 from collections import deque
@@ -127,7 +127,9 @@ class UpstreamPool:
                 return
             connection.close()
         (self._waiting_for_fresh if fresh else self._waiting).append(exchange)
-        self._dial()
+        # A dial whose exchange was served by a connection that came free meanwhile is there for this one.
+        if len(self._waiting) + len(self._waiting_for_fresh) > len(self._dials):
+            self._dial()
 
     def close(self) -> None:
         """Close what is idle, give up what is being dialled, and keep nothing any more."""
