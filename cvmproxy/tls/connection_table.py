@@ -190,20 +190,25 @@ def _rows() -> Mapping[tuple[State, type], Row]:
         rows[state, StreamBroken] = hang_up
         rows[state, AbortRequested] = abort
         rows[state, ConnectionLost] = lose
+    return rows
+
+
+def _late_rows() -> Mapping[tuple[State, type], Row]:
+    """What may come when it no longer means anything."""
+    S = State  # noqa: N806 # as above
     too_late = (ApplicationReady, BackendConnected, LocalEnded, CloseRequested, StreamBroken)
-    for state, kinds in {
+    late: Mapping[State, tuple[type, ...]] = {
         S.OPEN: (ApplicationReady,),
         S.PEER_FINISHED: (ApplicationReady,),
         S.LOCAL_FINISHED: (ApplicationReady, LocalEnded),
         S.CLOSING: too_late,
         S.REFUSING: (Refused, *too_late),
         S.CLOSED: (Refused, AbortRequested, PeerEnded, *too_late),
-    }.items():
-        rows.update({(state, kind): (state, ()) for kind in kinds})
-    return rows
+    }
+    return {(state, kind): (state, ()) for state, kinds in late.items() for kind in kinds}
 
 
-TABLE: Final[Mapping[tuple[State, type], Row]] = MappingProxyType(dict(_rows()))
+TABLE: Final[Mapping[tuple[State, type], Row]] = MappingProxyType({**_rows(), **_late_rows()})
 
 
 class ConnectionLife:

@@ -123,6 +123,7 @@ class AttestedTLSProtocol(AttestedTransport, Protocol):
 
     def _hang_up(self) -> None:
         """End our side; then wait for the peer's end, so that unread bytes do not make the kernel reset ours away."""
+        self._stop_producer()
         has_halves = bool(IHalfCloseableDescriptor.providedBy(self._transport))
         if self._transport_ended or not has_halves:
             self._close()
@@ -216,9 +217,7 @@ class AttestedTLSProtocol(AttestedTransport, Protocol):
         """The transport below ended: too early, unless a close_notify came before."""
         self._transport_ended = True
         if self._stream is None and self._life.state is State.HANDSHAKING:
-            self._driver.end_of_file(
-                TransportError("connection-lost", "the peer closed the connection during the handshake")
-            )
+            self._driver.end_of_file(TransportError("connection-lost", "the peer hung up during the handshake"))
         elif self._stream is not None and self._life.state in _PEER_MAY_SEND:
             self._give(table.StreamBroken(self._stream.end_of_file()))
         elif self._life.state in (State.CLOSING, State.REFUSING):

@@ -82,6 +82,11 @@ class AttestedTransport:
 
     def registerProducer(self, producer: IProducer, streaming: bool) -> None:
         """Let the producer be paced by the buffer of the transport below."""
+        if self._life.state not in _WRITABLE:
+            producer.stopProducing()
+            return
+        if self._producer is not None:
+            raise RuntimeError(f"{producer!r} cannot be registered, because {self._producer!r} is")
         self._producer = producer
         self._transport.registerProducer(producer, streaming)
 
@@ -92,6 +97,13 @@ class AttestedTransport:
         if self._when_produced is not None:
             happened, self._when_produced = self._when_produced, None
             self._give(happened)
+
+    def _stop_producer(self) -> None:
+        """What a producer writes has no way to go any more."""
+        producer, self._producer, self._when_produced = self._producer, None, None
+        if producer is not None:
+            self._transport.unregisterProducer()
+            producer.stopProducing()
 
     @property
     def disconnecting(self) -> bool:

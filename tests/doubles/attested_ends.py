@@ -18,6 +18,8 @@ from cvmproxy.tls.endpoints import AttestedClientEndpoint, AttestedServerEndpoin
 from cvmproxy.tls.runtime import Bounds, HandshakeRuntime
 from cvmproxy.tls.settings import ClientSettings, ServerSettings
 
+PATIENCE_SECONDS = 10.0
+
 
 class Signal:
     """Fires everybody who waits, now and later."""
@@ -39,7 +41,7 @@ class Signal:
             deferred.callback(self.value)
         else:
             self._waiting.append(deferred)
-        return deferred
+        return deferred.addTimeout(PATIENCE_SECONDS, reactor)
 
 
 class Remembering(Protocol):
@@ -130,6 +132,7 @@ class Ends:
     """A listening attested server, and what it takes to connect to it."""
 
     runtime: HandshakeRuntime
+    client_runtime: HandshakeRuntime
     port: IListeningPort
     server_factory: Collecting
     server_events: Events
@@ -138,7 +141,9 @@ class Ends:
 
     def connect(self, settings: ClientSettings, kind: type[Remembering] = Remembering) -> Deferred[Remembering]:
         below = TCP4ClientEndpoint(reactor, "127.0.0.1", self.number)
-        return AttestedClientEndpoint(below, settings, self.runtime, self.client_events).connect(Collecting(kind))
+        return AttestedClientEndpoint(below, settings, self.client_runtime, self.client_events).connect(
+            Collecting(kind)
+        )
 
     def connect_plain(self) -> Deferred[Remembering]:
         return TCP4ClientEndpoint(reactor, "127.0.0.1", self.number).connect(Collecting())
@@ -146,20 +151,28 @@ class Ends:
 
 @asynccontextmanager
 async def listening(
-    settings: ServerSettings, kind: type[Remembering] = Remembering, bounds: Bounds | None = None
+    settings: ServerSettings,
+    kind: type[Remembering] = Remembering,
+    bounds: Bounds | None = None,
+    shared: HandshakeRuntime | None = None,
 ) -> AsyncIterator[Ends]:
     """Listen with attested TLS on a port of the loopback; closes everything that is left at the end."""
-    runtime = HandshakeRuntime(reactor, urandom, bounds=bounds)
-    runtime.start()
+    runtime = shared or HandshakeRuntime(reactor, urandom, bounds=bounds)
+    client_runtime = HandshakeRuntime(reactor, urandom)
+    client_runtime.start()
+    if shared is None:
+        runtime.start()
     factory, events = Collecting(kind), Events()
     below = TCP4ServerEndpoint(reactor, 0, interface="127.0.0.1")
     port = await AttestedServerEndpoint(below, settings, runtime, events).listen(factory)
     try:
-        yield Ends(runtime, port, factory, events, port.getHost().port)
+        yield Ends(runtime, client_runtime, port, factory, events, port.getHost().port)
     finally:
         await maybeDeferred(port.stopListening)
         for protocol in factory.built:
             if protocol.made.fired and not protocol.lost.fired:
                 protocol.transport.abortConnection()
                 await protocol.lost.wait()
-        runtime.stop()
+        client_runtime.stop()
+        if shared is None:
+            runtime.stop()

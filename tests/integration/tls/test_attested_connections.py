@@ -127,3 +127,15 @@ async def test_a_fault_of_the_application_ends_its_connection() -> None:
         await client.lost.wait()
         server = await ends.server_factory.first.wait()
         await server.lost.wait()
+
+
+@pytest_twisted.ensureDeferred
+async def test_every_connection_has_nonces_of_its_own() -> None:
+    issuers = NonceIssuer(), NonceIssuer()
+    async with listening(ServerSettings(credential=issuers[0], peer=NonceAppraiser())) as ends:
+        for _ in range(3):
+            client = await ends.connect(ClientSettings(peer=NonceAppraiser(), credential=issuers[1]))
+            client.transport.abortConnection()
+        nonces = issuers[0].nonces + issuers[1].nonces
+        assert len(set(nonces)) == 6
+        assert {len(nonce) for nonce in nonces} == {32}

@@ -4,13 +4,12 @@ import pytest
 import pytest_twisted
 from doubles.attested_ends import Signal, listening
 from doubles.nonce_carriage import UNATTESTED, NonceAppraiser, NonceIssuer, PlainIssuer
+from doubles.producers import Pushing
 from twisted.internet import reactor
 from twisted.internet.defer import CancelledError, Deferred, DeferredList, gatherResults
-from twisted.internet.endpoints import TCP4ServerEndpoint
 from twisted.internet.task import deferLater
 
 from cvmproxy.errors import TransportError
-from cvmproxy.tls.endpoints import AttestedServerEndpoint
 from cvmproxy.tls.runtime import Bounds
 from cvmproxy.tls.settings import ClientSettings, ServerSettings
 
@@ -51,15 +50,12 @@ async def test_traffic_and_handshakes_without_evidence_pass_while_evidence_is_ma
         waiting = [ends.connect(VERIFYING), ends.connect(VERIFYING)]
         await platform.first.wait()
         plain = ServerSettings(credential=PlainIssuer(), peer=NonceAppraiser())
-        below = TCP4ServerEndpoint(reactor, 0, interface="127.0.0.1")
-        other = await AttestedServerEndpoint(below, plain, ends.runtime).listen(ends.server_factory)
-        async with listening(plain) as others:
+        async with listening(plain, shared=ends.runtime) as others:
             client = await others.connect(ClientSettings(peer=UNATTESTED, credential=NonceIssuer()))
             client.transport.write(b"passes")
             server = await others.server_factory.first.wait()
             await server.bytes(6)
             client.transport.abortConnection()
-        await other.stopListening()
         assert platform.asked == 1
         while not all(connected.called for connected in waiting):
             platform.deliver()
@@ -127,3 +123,22 @@ async def test_a_silent_peer_is_given_up_at_the_deadline() -> None:
         silent = await ends.connect_plain()
         await silent.lost.wait()
         assert [event.code for event in ends.server_events] == ["handshake-timeout"]
+
+
+@pytest_twisted.ensureDeferred
+async def test_what_a_client_sends_ahead_is_bounded_and_delivered_after_its_appraisal_only() -> None:
+    collateral, total = Platform(), 64 << 20
+    settings = ServerSettings(credential=PlainIssuer(), peer=NonceAppraiser(wait=collateral.wait))
+    async with listening(settings) as ends:
+        client = await ends.connect(ClientSettings(peer=UNATTESTED, credential=NonceIssuer()))
+        ahead = Pushing(client.transport, total)
+        client.transport.registerProducer(ahead, True)
+        ahead.push()
+        await collateral.first.wait()
+        await deferLater(reactor, 0.2)
+        assert ends.server_factory.built == []
+        assert ahead.sent < total
+        collateral.deliver()
+        server = await ends.server_factory.first.wait()
+        await server.bytes(total)
+        client.transport.abortConnection()
