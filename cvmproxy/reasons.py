@@ -39,9 +39,7 @@ class Reason:
 _ROWS: Final = (
     # -- operator: configuration
     Reason("bad-option", "an option or environment variable is missing, unknown or contradictory", Actor.OPERATOR),
-    Reason(
-        "bad-simulated-platform", "the directory of the simulated platform cannot be used as it is", Actor.OPERATOR
-    ),
+    Reason("bad-simulated-platform", "the directory of the simulated platform cannot be used as it is", Actor.OPERATOR),
     Reason("cannot-listen", "an address to listen on cannot be bound", Actor.OPERATOR),
     Reason("bad-measurements-file", "a measurements file cannot be used as it is", Actor.OPERATOR),
     Reason(
