@@ -19,7 +19,7 @@ from cvmproxy.http.answer import Answer
 from cvmproxy.http.deadlines import NEVER
 from cvmproxy.http.exchange import Exchange
 from cvmproxy.http.messages import BodyData, FieldLines, Fields, InterimHead, RequestEvent, RequestHead, ResponseHead
-from cvmproxy.http.peers import StreamTransport, identity_of, name_of
+from cvmproxy.http.peers import StreamTransport, end_writing, identity_of, name_of
 from cvmproxy.http.reader import RequestReader
 
 if TYPE_CHECKING:
@@ -177,7 +177,8 @@ class AcceptingConnection(Protocol):
         """End the response, and go on to the next request or to the end of the connection."""
         if self._phase is Phase.TUNNEL:
             self.flush_response()
-            self.transport.loseWriteConnection()
+            end_writing(self.transport)
+            self._blocked = False
             self._close_ended_tunnel()
             return
         self._answer.end(trailers)
@@ -196,9 +197,7 @@ class AcceptingConnection(Protocol):
         self._answer.switch(head)
         self.flush_response()
         self._phase = Phase.TUNNEL
-        self._too_far_ahead = False
         self._rearm()
-        self._apply_credit()
         exchange = self._exchange
         assert exchange is not None
         ahead = self._reader.trailing_data()
@@ -207,6 +206,9 @@ class AcceptingConnection(Protocol):
             exchange.flush_request()
         if self._eof:
             exchange.request_end()
+        # Only now: a transport may deliver at once what it has kept.
+        self._too_far_ahead = False
+        self._apply_credit()
 
     def fail(self, code: str) -> None:
         """Answer with a short text that has the code; once a head has been sent, break the connection off."""
@@ -344,8 +346,8 @@ class AcceptingConnection(Protocol):
         more_may_come = self._phase is Phase.BODY or self._reader.buffered > 0
         if more_may_come and not self._eof and self._phase is not Phase.CLOSED:
             self._leave(Phase.LINGERING)
+            end_writing(self.transport)
             self.transport.resumeProducing()
-            self.transport.loseWriteConnection()
         else:
             self._leave(Phase.CLOSED)
             self.transport.loseConnection()

@@ -44,6 +44,12 @@ class StreamTransport(Protocol):
         """Return the other end's address."""
 
 
+def end_writing(transport: StreamTransport) -> None:
+    """End our direction once all is sent; a transport with a producer would wait for more."""
+    transport.unregisterProducer()
+    transport.loseWriteConnection()
+
+
 def identity_of(transport: StreamTransport, unattested: NoAttestation | None) -> PeerIdentity:
     """Return what the appraisal said of the peer, or ``unattested`` where the transport appraises nobody.
 

@@ -10,7 +10,7 @@ from collections import deque
 from collections.abc import Callable
 
 from attrs import field, frozen, validators
-from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet.defer import CancelledError, Deferred, succeed
 from twisted.internet.error import ConnectingCancelledError
 from twisted.internet.interfaces import IProtocol, IReactorTime, IStreamClientEndpoint
 from twisted.internet.protocol import Factory
@@ -97,6 +97,7 @@ class UpstreamPool:
         self._waiting: deque[Exchange] = deque()
         self._waiting_for_fresh: deque[Exchange] = deque()
         self._closed = False
+        self._emptied: list[Deferred[None]] = []
         self._factory = Factory.forProtocol(self._new_connection)
         self._factory.noisy = False
 
@@ -131,13 +132,21 @@ class UpstreamPool:
         if len(self._waiting) + len(self._waiting_for_fresh) > len(self._dials):
             self._dial()
 
-    def close(self) -> None:
-        """Close what is idle, give up what is being dialled, and keep nothing any more."""
+    def close(self) -> Deferred[None]:
+        """Close what is idle, give up what is being dialled, and keep nothing any more.
+
+        Fires when the last connection is closed, those included that carried an exchange to its end meanwhile.
+        """
         self._closed = True
         for deferred in list(self._dials):
             deferred.cancel()
         for connection in list(self._idle):
             connection.close()
+        if not self._open:
+            return succeed(None)
+        emptied: Deferred[None] = Deferred()
+        self._emptied.append(emptied)
+        return emptied
 
     # -- called by the connections
 
@@ -169,6 +178,10 @@ class UpstreamPool:
         """Forget a connection that is closed."""
         self._open.discard(connection)
         self._deadlines.forget(connection)
+        if not self._open:
+            emptied, self._emptied = self._emptied, []
+            for deferred in emptied:
+                deferred.callback(None)
 
     # -- inside
 

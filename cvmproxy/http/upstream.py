@@ -27,7 +27,7 @@ from cvmproxy.http.messages import (
     ResponseHead,
 )
 from cvmproxy.http.outgoing import Outgoing
-from cvmproxy.http.peers import StreamTransport, identity_of
+from cvmproxy.http.peers import StreamTransport, end_writing, identity_of
 from cvmproxy.http.reader import ResponseReader
 from cvmproxy.http.writer import encode_request_head
 
@@ -101,7 +101,8 @@ class UpstreamConnection(Protocol):
         """Send the end of the request; in a tunnel, of this direction."""
         if self._tunnel:
             self.flush_request()
-            self.transport.loseWriteConnection()
+            end_writing(self.transport)
+            self._blocked = False
             return
         self._outgoing.end(trailers)
         self._request_sent = True
@@ -123,10 +124,12 @@ class UpstreamConnection(Protocol):
         elif self._persistent and not self._tunnel and not self._reader.buffered:
             self._reused = True
             if self._paused:
-                # By a requester that was behind with a response that had come already.
+                # By a requester that was behind with a response that had come already. A transport may deliver at once
+                # what it has kept, and nothing can be right: then this connection is gone.
                 self._paused = False
                 self.transport.resumeProducing()
-            self._pool.freed(self)
+            if self.usable:
+                self._pool.freed(self)
         else:
             self.close()
 

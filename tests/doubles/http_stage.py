@@ -126,6 +126,7 @@ class MemoryTransport:
             self.clock.callLater(0, self.lose, error)
 
     def loseWriteConnection(self) -> None:
+        assert self.producer is None, "an end would wait for the producer"
         self.write_ended = True
 
     def pauseProducing(self) -> None:
