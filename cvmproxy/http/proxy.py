@@ -87,7 +87,7 @@ class ProxyFactory(Factory):
         return AcceptingConnection(self)
 
     def drain(self) -> Deferred[None]:
-        """Serve what is under way and nothing more; fires when the last connection is closed.
+        """Serve what is under way and nothing more; fires when the last connection is closed, and closes the pool.
 
         Stop listening first. Idle connections are closed at once. It has no deadline: whoever drains sets one, and
         then calls :meth:`abort`.
@@ -96,6 +96,7 @@ class ProxyFactory(Factory):
         for connection in list(self._connections):
             connection.drain()
         if not self._connections:
+            self._pool.close()
             return succeed(None)
         drained: Deferred[None] = Deferred()
         self._drained.append(drained)
@@ -119,7 +120,8 @@ class ProxyFactory(Factory):
         """Forget a connection."""
         self._connections.discard(connection)
         self._deadlines.forget(connection)
-        if not self._connections:
+        if self.draining and not self._connections:
+            self._pool.close()
             drained, self._drained = self._drained, []
             for deferred in drained:
                 deferred.callback(None)

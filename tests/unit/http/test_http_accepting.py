@@ -275,6 +275,8 @@ def test_draining_closes_idle_connections_and_lets_the_others_end(stage):
     assert b"Connection: close\r\n" in busy.take()
     stage.settle()
     assert ended == [None]
+    stage.settle()
+    assert stage.pool.open_count == 0
 
 
 def test_draining_with_no_connection_ends_at_once(stage):
