@@ -182,21 +182,21 @@ async def attested_pair(
     script: Callable[[Wire], None] | None = None,
     *,
     issuer: NonceIssuer | None = None,
-    server_appraiser: NonceAppraiser | None = None,
+    client_issuer: NonceIssuer | None = None,
 ) -> AsyncIterator[Chain]:
     """Client proxy and server proxy with attested TLS between them, both appraising each other."""
     runtime = HandshakeRuntime(reactor, urandom)
     runtime.start()
     chain = Chain(Target(script))
     target = await chain.listen(_port(), chain.target)
-    server = ServerSettings(credential=issuer or NonceIssuer(), peer=server_appraiser or NonceAppraiser())
+    server = ServerSettings(credential=issuer or NonceIssuer(), peer=NonceAppraiser())
     middle = await chain.proxy(
         TCP4ClientEndpoint(reactor, "127.0.0.1", target),
         AttestedServerEndpoint(_port(), server, runtime),
         OnRequests(lambda result: "made-up"),
         plain="upstream",
     )
-    client = ClientSettings(peer=NonceAppraiser(), credential=NonceIssuer())
+    client = ClientSettings(peer=NonceAppraiser(), credential=client_issuer or NonceIssuer())
     chain.front = await chain.proxy(
         AttestedClientEndpoint(TCP4ClientEndpoint(reactor, "127.0.0.1", middle), client, runtime),
         _port(),

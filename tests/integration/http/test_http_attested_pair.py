@@ -54,6 +54,19 @@ async def test_forged_evidence_is_502_with_its_code_and_the_target_is_not_dialle
         assert chain.target.wires == []
 
 
+@pytest_twisted.ensureDeferred
+async def test_a_refusal_by_the_server_is_502_with_its_code_and_is_not_retried():
+    client_issuer = NonceIssuer(forge=lambda nonce: b"something else")
+    async with attested_pair(answers(OK), client_issuer=client_issuer) as chain:
+        requester = await chain.requester()
+        for number in (1, 2):
+            requester.transport.write(GET)
+            answer = await requester.until(lambda data, number=number: data.count(b"reason: ") == number)
+            assert answer.endswith(b"reason: refused-by-peer\n")
+            assert client_issuer.issued == number
+        assert chain.target.wires == []
+
+
 @pytest.mark.parametrize("first", ["requester", "target"])
 @pytest_twisted.ensureDeferred
 async def test_a_tunnel_carries_each_direction_to_its_own_end_through_tls(first):
