@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 from doubles.chain import DEMAND, MUTUAL, PRESENT, running_chain
+from doubles.operator_certificates import operator_files
 from doubles.programs import CountingTarget, counting_target
 
 WRONG = [
@@ -80,6 +81,24 @@ def test_a_server_without_evidence_is_refused(tmp_path: Path, target: CountingTa
     ) as chain:
         assert chain.get().refusal == (502, "no-evidence")
         assert chain.client.wait_for_event("refused")["code"] == "no-evidence"
+        assert target.accepted == 0
+
+
+def test_verify_tls_refuses_a_certificate_of_another_authority(tmp_path: Path, target: CountingTarget) -> None:
+    (tmp_path / "other").mkdir()
+    files, other = operator_files(tmp_path, "localhost"), operator_files(tmp_path / "other", "localhost")
+    with running_chain(
+        tmp_path,
+        f"http://127.0.0.1:{target.port}",
+        server=[
+            "--server-attestation-type=none",
+            f"--tls-certificate-path={files.certificate}",
+            f"--tls-private-key-path={files.key}",
+        ],
+        client=["--verify-tls", f"--tls-ca-certificate={other.authority}"],
+        host="localhost",
+    ) as chain:
+        assert chain.get().refusal == (502, "pki-refused")
         assert target.accepted == 0
 
 

@@ -51,6 +51,22 @@ def test_a_connection_that_comes_free_goes_to_the_exchange_that_waits_for_a_dial
     assert stage.target.take() == b""
 
 
+def test_a_dial_whose_exchange_was_served_otherwise_is_there_for_the_next(stage):
+    first, second, third = (stage.requester() for _ in range(3))
+    first.deliver(GET)
+    target = stage.target
+    stage.endpoint.at_once = False
+    second.deliver(GET)
+    target.deliver(OK)
+    third.deliver(GET)
+    assert stage.endpoint.total == 2
+    stage.endpoint.accept()
+    stage.target.deliver(OK)
+    assert third.take() == OK
+    target.deliver(OK)
+    assert second.take() == OK
+
+
 def test_a_dial_that_fails_fails_nobody_who_was_served_otherwise(stage):
     first, second = stage.requester(), stage.requester()
     first.deliver(GET)
