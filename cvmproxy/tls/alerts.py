@@ -5,11 +5,12 @@ from typing import Final
 
 from OpenSSL import SSL
 
-from cvmproxy.errors import TransportError
+from cvmproxy.errors import EvidenceError, PeerError, TransportError
 
 CLOSE_NOTIFY: Final = 0
 _USER_CANCELED: Final = 90
 _FATAL: Final = 2
+_NO_CERTIFICATE: Final = "peer did not return a certificate"
 _NAMES: Final[Mapping[int, str]] = {
     10: "unexpected_message",
     20: "bad_record_mac",
@@ -59,10 +60,12 @@ def is_end_of_file(error: SSL.Error) -> bool:
     return isinstance(error, SSL.SysCallError)
 
 
-def tls_error(error: SSL.Error) -> TransportError:
+def tls_error(error: SSL.Error) -> PeerError:
     """The error for a failure in the protocol itself."""
     if is_end_of_file(error):
         return TransportError("connection-lost", "the connection ended without a TLS close_notify")
     queue = error.args[0] if error.args and isinstance(error.args[0], list) else []
     reasons = ", ".join(dict.fromkeys(str(entry[-1]) for entry in queue)) or type(error).__name__
+    if reasons == _NO_CERTIFICATE:
+        return EvidenceError("no-evidence", "the peer showed no certificate")
     return TransportError("tls-error", f"TLS failed: {reasons}")

@@ -230,6 +230,7 @@ class AttestedTLSProtocol(AttestedTransport, Protocol):
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         """The transport below is gone."""
+        self._transport_ended = True
         error = None
         if self._life.identity is None:
             error = TransportError("connection-lost", f"the connection was lost during the handshake: {reason.value}")
@@ -269,7 +270,9 @@ class AttestedTLSProtocol(AttestedTransport, Protocol):
         self._transport.resumeProducing()
 
     def handshake_ended(self, outcome: Outcome) -> None:
-        """The handshake is over."""
+        """The handshake is over; a step that was running when the connection was lost no longer counts."""
+        if self._life.state is State.CLOSED:
+            return
         if not isinstance(outcome, Completed):
             self._give(table.Refused(outcome.error))
             return
@@ -299,6 +302,8 @@ class AttestedTLSProtocol(AttestedTransport, Protocol):
                 self._give(table.StreamBroken(event.error))
             else:
                 self._give(table.PeerEnded())
+        if self._transport_ended and self._life.state in _PEER_MAY_SEND:
+            self._give(table.StreamBroken(stream.end_of_file()))
 
     # -- those who wait for the appraisal
 

@@ -78,19 +78,20 @@ class HandshakeRuntime:
         self._running = True
         self.evidence_lane.start()
         self.appraisal_lane.start()
-        self._trigger = self.reactor.addSystemEventTrigger("during", "shutdown", self.stop)
+        self._trigger = self.reactor.addSystemEventTrigger("during", "shutdown", self._stop)
 
     def stop(self) -> None:
         """Give up the handshakes in flight and join the threads. Open connections are not touched."""
-        if not self._running:
-            return
+        if self._running:
+            self.reactor.removeSystemEventTrigger(self._trigger)
+            self._stop()
+
+    def _stop(self) -> None:
         self._running = False
         for handshake in tuple(self._in_flight):
             handshake.abandon(TransportError("connection-lost", "the proxy is shutting down"))
         self.evidence_lane.stop()
         self.appraisal_lane.stop()
-        if self.reactor.running:
-            self.reactor.removeSystemEventTrigger(self._trigger)
 
     @property
     def handshakes_in_flight(self) -> int:

@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import partial
 from os import urandom
 
 from attrs import define, field
@@ -10,6 +11,7 @@ from twisted.internet.defer import Deferred, maybeDeferred
 from twisted.internet.endpoints import TCP4ClientEndpoint, TCP4ServerEndpoint
 from twisted.internet.interfaces import IHalfCloseableProtocol, IListeningPort
 from twisted.internet.protocol import Factory, Protocol
+from twisted.logger import LogEvent, globalLogPublisher
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
@@ -149,6 +151,11 @@ class Ends:
         return TCP4ClientEndpoint(reactor, "127.0.0.1", self.number).connect(Collecting())
 
 
+def _keep_failure(failures: list[Failure], event: LogEvent) -> None:
+    if "log_failure" in event:
+        failures.append(event["log_failure"])
+
+
 @asynccontextmanager
 async def listening(
     settings: ServerSettings,
@@ -157,6 +164,9 @@ async def listening(
     shared: HandshakeRuntime | None = None,
 ) -> AsyncIterator[Ends]:
     """Listen with attested TLS on a port of the loopback; closes everything that is left at the end."""
+    failures: list[Failure] = []
+    observe = partial(_keep_failure, failures)
+    globalLogPublisher.addObserver(observe)
     runtime = shared or HandshakeRuntime(reactor, urandom, bounds=bounds)
     client_runtime = HandshakeRuntime(reactor, urandom)
     client_runtime.start()
@@ -176,3 +186,5 @@ async def listening(
         client_runtime.stop()
         if shared is None:
             runtime.stop()
+        globalLogPublisher.removeObserver(observe)
+    assert failures == []

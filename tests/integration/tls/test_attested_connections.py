@@ -4,7 +4,10 @@ import pytest
 import pytest_twisted
 from doubles.attested_ends import Remembering, listening
 from doubles.nonce_carriage import UNATTESTED, NonceAppraiser, NonceIssuer, PlainIssuer
+from twisted.internet import reactor
+from twisted.internet.defer import gatherResults
 from twisted.internet.error import ConnectError
+from twisted.internet.task import deferLater
 
 from cvmproxy.attestation.policy import AttestationResult, NoAttestation
 from cvmproxy.errors import AuthenticationError, TransportError
@@ -139,3 +142,17 @@ async def test_every_connection_has_nonces_of_its_own() -> None:
         nonces = issuers[0].nonces + issuers[1].nonces
         assert len(set(nonces)) == 6
         assert {len(nonce) for nonce in nonces} == {32}
+
+
+@pytest_twisted.ensureDeferred
+async def test_connections_that_are_reset_in_the_middle_of_everything_leave_nothing_behind() -> None:
+    settings = ServerSettings(credential=NonceIssuer(), peer=NonceAppraiser())
+    async with listening(settings) as ends:
+        for _ in range(3):
+            clients = [ends.connect(ClientSettings(peer=NonceAppraiser(), credential=NonceIssuer())) for _ in range(20)]
+            for client in await gatherResults(clients):
+                client.transport.abortConnection()
+        await ends.server_events.reach(60)
+        assert len(ends.server_events) == 60
+        while ends.runtime.handshakes_in_flight:
+            await deferLater(reactor, 0.001)

@@ -40,11 +40,12 @@ async def test_one_direction_may_end_and_the_other_goes_on(first: str) -> None:
 
 @pytest_twisted.ensureDeferred
 async def test_an_end_without_close_notify_is_no_clean_end() -> None:
-    async with listening(SERVER) as ends:
+    async with listening(SERVER, HalfCloseable) as ends:
         client = await ends.connect(CLIENT)
         server = await ends.server_factory.first.wait()
         client.transport.transport.loseConnection()
         assert isinstance(await server.lost.wait(), ConnectionLost)
+        assert not server.read_ended.fired
 
 
 @pytest_twisted.ensureDeferred

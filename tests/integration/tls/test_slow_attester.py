@@ -49,7 +49,7 @@ async def test_traffic_and_handshakes_without_evidence_pass_while_evidence_is_ma
     async with listening(slow, bounds=Bounds(evidence_workers=1, appraisal_workers=1)) as ends:
         waiting = [ends.connect(VERIFYING), ends.connect(VERIFYING)]
         await platform.first.wait()
-        plain = ServerSettings(credential=PlainIssuer(), peer=NonceAppraiser())
+        plain = ServerSettings(credential=PlainIssuer(), peer=NonceAppraiser(), handshake_timeout_seconds=3.0)
         async with listening(plain, shared=ends.runtime) as others:
             client = await others.connect(ClientSettings(peer=UNATTESTED, credential=NonceIssuer()))
             client.transport.write(b"passes")

@@ -46,6 +46,9 @@ def test_a_replayed_session_gives_a_new_one(version: int, issuer: object) -> Non
         assert read(client) == b"tickets come before this"
         taken = client.get_session()
         assert taken is not None
+        # OpenSSL forgets a session whose connection was not shut down.
+        client.shutdown()
+        stream.finish()
         return taken
 
     session = connect(None)
@@ -70,10 +73,13 @@ def test_a_client_that_replays_its_session_is_appraised_again(version: int) -> N
         outcome, _ = pump(client, engine)
         assert isinstance(outcome, Completed)
         assert appraiser.appraisals == number
-        for piece in TLSStream(engine.connection).write(b"x"):
+        stream = TLSStream(engine.connection)
+        for piece in stream.write(b"x"):
             client.bio_write(piece)
         read(client)
         session = client.get_session()
+        client.shutdown()
+        stream.finish()
 
 
 def show_evidence(client: SSL.Connection) -> None:
