@@ -14,7 +14,7 @@ from typing import Final, TypeAlias
 Deliver: TypeAlias = Callable[[bytes], None]
 """Writes all of the bytes, blocking as long as it takes; raises OSError where they cannot be written at all."""
 
-BATCH_SECONDS: Final = 0.02
+BATCH_SECONDS: Final = 0.05
 CAPACITY_CHARACTERS: Final = 8 * 1024 * 1024
 CLOSE_SECONDS: Final = 2.0
 

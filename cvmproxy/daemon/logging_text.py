@@ -5,12 +5,14 @@ indented lines. No value can begin a line or hide one: whatever is not printable
 forge an entry.
 """
 
+import re
 from collections.abc import Iterable, Mapping
 from typing import Final
 
 from cvmproxy.daemon.log_rendering import ForeignMessage, TimeStamps, event_fields
 from cvmproxy.events import Event, RequestServed
 
+_PLAIN: Final = re.compile(r"[!#-<>-~]+")
 _INDENT: Final = "    "
 _PASTE_TITLE: Final = "what was measured, as an entry for the measurements file:"
 
@@ -60,7 +62,7 @@ def printable(text: str) -> str:
 
 
 def _value(text: str) -> str:
-    if text.isprintable() and text and not any(c in text for c in ' "='):
+    if _PLAIN.fullmatch(text):
         return text
     return '"' + printable(text.replace("\\", "\\\\").replace('"', '\\"')) + '"'
 
