@@ -7,7 +7,7 @@ them, nobody knows where the next request would begin.
 
 from typing import TYPE_CHECKING
 
-from twisted.internet.interfaces import IHalfCloseableProtocol, IPushProducer, ITCPTransport
+from twisted.internet.interfaces import IHalfCloseableProtocol, IPushProducer
 from twisted.internet.protocol import Protocol, connectionDone
 from twisted.python.failure import Failure
 from zope.interface import implementer
@@ -19,7 +19,7 @@ from cvmproxy.http.answer import Answer
 from cvmproxy.http.deadlines import NEVER
 from cvmproxy.http.exchange import Exchange
 from cvmproxy.http.messages import BodyData, FieldLines, Fields, InterimHead, RequestEvent, RequestHead, ResponseHead
-from cvmproxy.http.peers import StreamTransport, end_writing, identity_of, name_of
+from cvmproxy.http.peers import StreamTransport, end_writing, identity_of, name_of, send_at_once
 from cvmproxy.http.reader import RequestReader
 
 if TYPE_CHECKING:
@@ -79,8 +79,7 @@ class AcceptingConnection(Protocol):
             return
         self.additions = self._proxy.settings.placement.for_target(self.identity)
         self.peer_host, self._peer = name_of(self.transport.getPeer())
-        if ITCPTransport.providedBy(self.transport):
-            self.transport.setTcpNoDelay(True)
+        send_at_once(self.transport)
         self.transport.registerProducer(self, True)
         self.deadline = self._clock.seconds() + self._timeouts.head
         self._proxy.connection_opened(self)

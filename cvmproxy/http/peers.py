@@ -4,6 +4,7 @@ The HTTP engine opens a connection for an :class:`AttestationResult` or for an e
 never for want of either.
 """
 
+from contextlib import suppress
 from typing import Protocol
 
 from twisted.internet.interfaces import IAddress
@@ -42,6 +43,15 @@ class StreamTransport(Protocol):
 
     def getPeer(self) -> IAddress:
         """Return the other end's address."""
+
+
+def send_at_once(transport: StreamTransport) -> None:
+    """Switch Nagle's algorithm off: what is written belongs on the wire. Unix sockets know none."""
+    set_no_delay = getattr(transport, "setTcpNoDelay", None)
+    if set_no_delay is not None:
+        # Twisted's Unix transports have the method too, and the kernel refuses.
+        with suppress(OSError):
+            set_no_delay(True)
 
 
 def end_writing(transport: StreamTransport) -> None:

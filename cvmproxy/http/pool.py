@@ -215,22 +215,15 @@ class UpstreamPool:
             self.freed(protocol)
 
     def _dial_failed(self, failure: Failure) -> None:
-        code = "draining" if self._closed else self._failure_code(failure)
-        waiting = sum(not exchange.over for queue in self._queues() for exchange in queue)
-        # Each exchange that waits has a dial of its own under way, unless this one was it.
-        while waiting > len(self._dials):
-            exchange = self._next_waiting(self._waiting) or self._next_waiting(self._waiting_for_fresh)
-            assert exchange is not None
-            waiting -= 1
-            exchange.fail(code)
+        # Each exchange in the queues has a dial of its own under way, those included that were given up meanwhile.
+        if len(self._waiting) + len(self._waiting_for_fresh) > len(self._dials):
+            exchange = (self._waiting or self._waiting_for_fresh).popleft()
+            exchange.fail("draining" if self._closed else self._failure_code(failure))
 
     def _failure_code(self, failure: Failure) -> str:
         if failure.check(CancelledError, ConnectingCancelledError):
             return "upstream-connect-timeout"
         return dial_failure_code(failure.value)
-
-    def _queues(self) -> tuple[deque[Exchange], deque[Exchange]]:
-        return self._waiting, self._waiting_for_fresh
 
     @staticmethod
     def _next_waiting(queue: deque[Exchange]) -> Exchange | None:

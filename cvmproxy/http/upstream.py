@@ -7,7 +7,7 @@ comes while no exchange is under way (bytes or an end) ends the connection.
 from typing import TYPE_CHECKING
 
 from twisted.internet.error import ConnectionDone
-from twisted.internet.interfaces import IHalfCloseableProtocol, IPushProducer, IReactorTime, ITCPTransport
+from twisted.internet.interfaces import IHalfCloseableProtocol, IPushProducer, IReactorTime
 from twisted.internet.protocol import Protocol, connectionDone
 from twisted.python.failure import Failure
 from zope.interface import implementer
@@ -27,7 +27,7 @@ from cvmproxy.http.messages import (
     ResponseHead,
 )
 from cvmproxy.http.outgoing import Outgoing
-from cvmproxy.http.peers import StreamTransport, end_writing, identity_of
+from cvmproxy.http.peers import StreamTransport, end_writing, identity_of, send_at_once
 from cvmproxy.http.reader import ResponseReader
 from cvmproxy.http.writer import encode_request_head
 
@@ -118,8 +118,8 @@ class UpstreamConnection(Protocol):
     def release(self) -> None:
         """Take another exchange, or close: the response was complete."""
         self._exchange = None
-        if not self._request_sent:
-            # An early response: the rest of the request will never come.
+        if self._blocked or not self._request_sent:
+            # An early response: the rest of the request will never come, or is of no more interest to the target.
             self.abort()
         elif self._persistent and not self._tunnel and not self._reader.buffered:
             self._reused = True
@@ -180,8 +180,7 @@ class UpstreamConnection(Protocol):
             self.transport.abortConnection()
             return
         self._additions = self._pool.settings.placement.for_requester(self.identity)
-        if ITCPTransport.providedBy(self.transport):
-            self.transport.setTcpNoDelay(True)
+        send_at_once(self.transport)
         self.transport.registerProducer(self, True)
         self.usable = True
         self._pool.opened(self)

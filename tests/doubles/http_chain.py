@@ -3,12 +3,14 @@
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from os import urandom
+from pathlib import Path
 
 from twisted.internet import reactor
+from twisted.internet.address import UNIXAddress
 from twisted.internet.defer import Deferred, maybeDeferred
-from twisted.internet.endpoints import TCP4ClientEndpoint, TCP4ServerEndpoint
+from twisted.internet.endpoints import TCP4ClientEndpoint, TCP4ServerEndpoint, UNIXClientEndpoint, UNIXServerEndpoint
 from twisted.internet.error import ConnectionDone
-from twisted.internet.interfaces import IHalfCloseableProtocol, IStreamClientEndpoint, IStreamServerEndpoint
+from twisted.internet.interfaces import IAddress, IHalfCloseableProtocol, IStreamClientEndpoint, IStreamServerEndpoint
 from twisted.internet.protocol import Factory, Protocol
 from twisted.python.failure import Failure
 from zope.interface import implementer
@@ -102,7 +104,8 @@ class Chain:
 
     def __init__(self, target: Target) -> None:
         self.target = target
-        self.front = 0
+        #: Of the port that was opened last.
+        self.front: IAddress | None = None
         self.pools: list[UpstreamPool] = []
         self.proxies: list[ProxyFactory] = []
         self.events: list[Event] = []
@@ -110,7 +113,10 @@ class Chain:
         self.requesters: list[Wire] = []
 
     async def requester(self) -> Wire:
-        endpoint = TCP4ClientEndpoint(reactor, "127.0.0.1", self.front)
+        if isinstance(self.front, UNIXAddress):
+            endpoint = UNIXClientEndpoint(reactor, self.front.name.decode())
+        else:
+            endpoint = TCP4ClientEndpoint(reactor, "127.0.0.1", self.front.port)
         wire = await endpoint.connect(Factory.forProtocol(Wire))
         self.requesters.append(wire)
         return wire
@@ -118,7 +124,8 @@ class Chain:
     async def listen(self, endpoint: IStreamServerEndpoint, factory: Factory) -> int:
         port = await endpoint.listen(factory)
         self.ports.append(port)
-        return port.getHost().port
+        self.front = port.getHost()
+        return getattr(self.front, "port", 0)
 
     async def proxy(
         self,
@@ -164,13 +171,24 @@ def _port() -> TCP4ServerEndpoint:
 
 
 @asynccontextmanager
-async def one_proxy(script: Callable[[Wire], None] | None = None, port: int | None = None) -> AsyncIterator[Chain]:
-    """One proxy, plain on both sides, before a scripted target or one that listens on ``port`` already."""
+async def one_proxy(
+    script: Callable[[Wire], None] | None = None, port: int | None = None, folder: Path | None = None
+) -> AsyncIterator[Chain]:
+    """One proxy, plain on both sides, before a scripted target or one that listens on ``port`` already.
+
+    With a folder it speaks over Unix sockets there, on both sides.
+    """
     chain = Chain(Target(script))
-    port = port or await chain.listen(_port(), chain.target)
     placement = OnRequests(lambda result: "made-up")
-    upstream = TCP4ClientEndpoint(reactor, "127.0.0.1", port)
-    chain.front = await chain.proxy(upstream, _port(), placement, plain="requester upstream")
+    if folder is None:
+        port = port or await chain.listen(_port(), chain.target)
+        below, upstream = _port(), TCP4ClientEndpoint(reactor, "127.0.0.1", port)
+        await chain.proxy(upstream, below, placement, plain="requester upstream")
+    else:
+        back, front = str(folder / "target"), str(folder / "front")
+        await chain.listen(UNIXServerEndpoint(reactor, back), chain.target)
+        below, upstream = UNIXServerEndpoint(reactor, front), UNIXClientEndpoint(reactor, back)
+        await chain.proxy(upstream, below, placement, plain="requester upstream")
     try:
         yield chain
     finally:
@@ -197,7 +215,7 @@ async def attested_pair(
         plain="upstream",
     )
     client = ClientSettings(peer=NonceAppraiser(), credential=client_issuer or NonceIssuer())
-    chain.front = await chain.proxy(
+    await chain.proxy(
         AttestedClientEndpoint(TCP4ClientEndpoint(reactor, "127.0.0.1", middle), client, runtime),
         _port(),
         OnResponses(lambda result: "made-up"),

@@ -28,6 +28,22 @@ async def test_nginx_answers_through_the_proxy(tmp_path):
 
 
 @pytest_twisted.ensureDeferred
+async def test_unix_sockets_serve_on_both_sides(tmp_path):
+    heads = []
+
+    def script(wire: Wire) -> None:
+        heads.append(bytes(wire.received))
+        wire.transport.write(OK)
+
+    async with one_proxy(script, folder=tmp_path) as chain:
+        requester = await chain.requester()
+        requester.transport.write(GET)
+        await requester.until(lambda data: data == OK)
+        assert b"X-Forwarded-For" not in heads[0]
+        assert chain.events[0].peer == "unix"
+
+
+@pytest_twisted.ensureDeferred
 async def test_many_requests_at_many_connections_open_no_more_upstream_connections():
     async with one_proxy(answers(OK)) as chain:
         requesters = [await chain.requester() for _ in range(16)]

@@ -155,6 +155,42 @@ def test_a_response_before_the_end_of_its_request_ends_both_connections(stage):
     assert stage.pool.idle_count == 0
 
 
+def test_a_connection_whose_target_has_not_taken_the_whole_request_is_not_used_again(stage):
+    requester = stage.requester()
+    requester.deliver(b"PUT / HTTP/1.1\r\nHost: here\r\nContent-Length: 3\r\n\r\nabc")
+    stage.target.fill()
+    stage.target.deliver(OK)
+    assert requester.take() == OK
+    assert stage.target.aborted
+    assert stage.pool.idle_count == 0
+
+
+def test_a_pipelined_request_after_a_failed_dial_gets_a_dial_of_its_own(stage):
+    stage.endpoint.at_once = False
+    first, second = stage.requester(), stage.requester()
+    first.deliver(GET + GET)
+    second.deliver(GET)
+    stage.endpoint.refuse(ConnectError())
+    assert answer_of(first.take())[0] == 502
+    assert second.written == b""
+    assert len(stage.endpoint.dials) == 2
+    stage.endpoint.refuse(ConnectError())
+    stage.endpoint.refuse(ConnectError())
+    assert answer_of(first.take())[0] == answer_of(second.take())[0] == 502
+
+
+def test_a_dial_that_fails_after_its_exchange_was_given_up_fails_nobody_else(stage):
+    stage.endpoint.at_once = False
+    first, second = stage.requester(), stage.requester()
+    first.deliver(GET)
+    second.deliver(GET)
+    first.lose()
+    stage.endpoint.refuse(ConnectError())
+    assert second.written == b""
+    stage.endpoint.accept().deliver(OK)
+    assert second.take() == OK
+
+
 def test_a_connection_is_not_used_again_once_its_identity_may_not_be():
     allowed = True
     asked = []
