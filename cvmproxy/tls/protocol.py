@@ -63,6 +63,7 @@ class AttestedTLSProtocol(AttestedTransport, Protocol):
         self._waiters: list[Deferred[IProtocol]] = []
         self._transport_ended = False
         self._flushed = False
+        self._sent_any = False
         self._linger: IDelayedCall | None = None
         self._dialling: Deferred[object] | None = None
 
@@ -122,10 +123,13 @@ class AttestedTLSProtocol(AttestedTransport, Protocol):
         self.send(self._stream.finish())
 
     def _hang_up(self) -> None:
-        """End our side; then wait for the peer's end, so that unread bytes do not make the kernel reset ours away."""
+        """End our side; then wait for the peer's end, so that unread bytes do not make the kernel reset ours away.
+
+        A connection that was refused before we said anything has nothing to wait for.
+        """
         self._stop_producer()
         has_halves = bool(IHalfCloseableDescriptor.providedBy(self._transport))
-        if self._transport_ended or not has_halves:
+        if self._transport_ended or not has_halves or not self._sent_any:
             self._close()
             return
         self._transport.loseWriteConnection()
@@ -259,6 +263,7 @@ class AttestedTLSProtocol(AttestedTransport, Protocol):
     def send(self, data: bytes) -> None:
         """Send ciphertext."""
         if data:
+            self._sent_any = True
             self._transport.write(data)
 
     def pause(self) -> None:
