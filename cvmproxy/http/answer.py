@@ -66,8 +66,11 @@ class Answer:
         """Add the head, with what it has to say of framing and of the connection."""
         framing = self._framing_for(head.framing)
         self.persistent = self.persistent and may_persist and not isinstance(framing, UntilClose)
-        fields = Fields((*head.fields.lines, *self._connection_lines()))
-        self._begin(ResponseHead(status=head.status, reason=head.reason, fields=fields, framing=framing))
+        lines = self._connection_lines()
+        if lines or framing is not head.framing:
+            fields = Fields((*head.fields.lines, *lines))
+            head = ResponseHead(status=head.status, reason=head.reason, fields=fields, framing=framing)
+        self._begin(head)
 
     def switch(self, head: ResponseHead) -> None:
         """Add a 101; what follows are bytes of the other protocol."""

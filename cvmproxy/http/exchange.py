@@ -92,6 +92,7 @@ class Exchange:
     before it is there is kept, and the requester gets no further credit, so this is at most what was read at once.
 
     :param request: the head for the target, already rewritten.
+    :param upgrade: the protocol that the request offers to go over to, or ``None``.
     :param dispatch: called with the exchange to find an upstream; ``fresh`` asks for one that carried nothing yet.
     """
 
@@ -111,6 +112,7 @@ class Exchange:
         "request_complete",
         "requester",
         "switched",
+        "upgrade",
     )
 
     def __init__(
@@ -119,8 +121,10 @@ class Exchange:
         *,
         requester: RequesterSide,
         dispatch: Callable[["Exchange", bool], None],
+        upgrade: bytes | None,
     ) -> None:
         self.request = request
+        self.upgrade = upgrade
         self.requester = requester
         #: Nothing more passes in either direction.
         self.over = False
@@ -269,7 +273,7 @@ class Exchange:
         """
         if self.over:
             return
-        if self.request.upgrade is None or not self.request_complete:
+        if self.upgrade is None or not self.request_complete:
             self.fail("upstream-malformed")
             return
         try:

@@ -134,7 +134,7 @@ class ProxyFactory(Factory):
         request = request_for_target(
             head, self.settings.target, requester=connection.peer_host, additions=connection.additions
         )
-        return Exchange(request, requester=connection, dispatch=self._pool.dispatch)
+        return Exchange(request, requester=connection, dispatch=self._pool.dispatch, upgrade=head.upgrade)
 
     def served(self, event: RequestServed) -> None:
         """Tell of a request that is over."""

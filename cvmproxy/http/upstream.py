@@ -77,7 +77,7 @@ class UpstreamConnection(Protocol):
         self._request_sent = False
         self._persistent = False
         request = exchange.request
-        self._reader.next_message(request.method, request.upgrade)
+        self._reader.next_message(request.method, exchange.upgrade)
         self._outgoing.begin(encode_request_head(request), request.framing)
         exchange.attach(self)
 

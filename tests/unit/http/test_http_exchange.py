@@ -27,12 +27,12 @@ class Recorder:
 
 
 class Meeting:
-    def __init__(self, method=b"GET", fields=(), framing=NO_BODY):
+    def __init__(self, method=b"GET", framing=NO_BODY, upgrade=None):
         self.requester, self.upstream = Recorder(), Recorder()
         self.dispatched = []
-        head = RequestHead(method=method, target=b"/", fields=Fields(fields), framing=framing)
+        head = RequestHead(method=method, target=b"/", fields=Fields(), framing=framing)
         self.exchange = Exchange(
-            head, requester=self.requester, dispatch=lambda _, fresh: self.dispatched.append(fresh)
+            head, requester=self.requester, dispatch=lambda _, fresh: self.dispatched.append(fresh), upgrade=upgrade
         )
 
     def attach(self):
@@ -103,7 +103,7 @@ def test_a_switch_that_was_not_asked_for_fails():
 
 
 def test_a_switch_passes_bytes_and_ends_after_both_directions_did():
-    meeting = Meeting(fields=SWITCHING.fields.lines)
+    meeting = Meeting(upgrade=b"websocket")
     meeting.exchange.request_end()
     meeting.exchange.flush_request()
     meeting.attach()
