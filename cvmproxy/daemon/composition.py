@@ -11,6 +11,7 @@ from typing import Any, Final
 
 from twisted.internet.interfaces import IStreamClientEndpoint
 
+import cvmproxy
 from cvmproxy.attestation.measurements import format_entry
 from cvmproxy.attestation.policy import AttestationResult, NoAttestation
 from cvmproxy.carriage.admission import EvidenceAdmission
@@ -19,6 +20,7 @@ from cvmproxy.carriage.interfaces import CredentialSource, PeerAppraiser
 from cvmproxy.carriage.issuer import BareIssuer, EvidenceIssuer, StaticIssuer, read_operator_credential
 from cvmproxy.daemon.addresses import Origin, Target
 from cvmproxy.daemon.config import (
+    ClientExpects,
     CommonConfig,
     ExpectsEvidence,
     ExpectsNothing,
@@ -61,6 +63,7 @@ def compose_server(options: ServerOptions, reactor: Any, log: EventLog) -> Proxy
     """
     config = server_config(options, SCHEMES, home=Path.home())
     parts = _Common(reactor, config, log)
+    parts.announce("server", config.presents, config.expects, config.target)
     tls = ServerSettings(
         credential=parts.issuer(config.presents),
         peer=parts.expected_peer(config.expects),
@@ -79,6 +82,7 @@ def compose_client(options: ClientOptions, reactor: Any, log: EventLog) -> Proxy
     """
     config = client_config(options, SCHEMES, home=Path.home())
     parts = _Common(reactor, config, log)
+    parts.announce("client", config.presents, config.expects, config.target)
     match config.expects:
         case ExpectsOrdinaryPki(ca_file=ca_file):
             peer: PeerAppraiser | WebPKI | NoAttestation = WebPKI(host=config.target.host, ca_file=ca_file)
@@ -116,6 +120,14 @@ class _Common:
             bounds=Bounds(evidence_workers=config.limits.evidence_in_flight),
             format_entry=format_entry,
         )
+
+    def announce(
+        self, role: str, presents: ServerPresents, expects: ServerExpects | ClientExpects, target: Target
+    ) -> None:
+        """Note the line that says what this program does."""
+        version, shows, demands = cvmproxy.__version__, _presented(presents), _expected(expects)
+        message = f"cvmproxy {version} {role}: presents {shows}, expects {demands}, target {target}"
+        self._announcements.insert(0, Notice(message=message))
 
     def expected_peer(self, expects: ServerExpects) -> PeerAppraiser | NoAttestation:
         """Return what appraises the peers, or says that none is; note what the log has to say about it."""
@@ -232,6 +244,31 @@ class _Common:
             simulated_platform=self._config.simulated_platform,
             remote_quote_provider=remote_provider,
         )
+
+
+def _presented(presents: ServerPresents) -> str:
+    match presents:
+        case PresentsStaticCertificate():
+            return f"the certificate in {presents.certificate_path}"
+        case PresentsNoEvidence():
+            return "no evidence"
+        case PresentsEvidence(scheme=scheme, remote_provider=None):
+            return f"evidence of type {scheme.name}"
+        case PresentsEvidence(scheme=scheme, remote_provider=provider):
+            return f"evidence of type {scheme.name} from {provider}"
+
+
+def _expected(expects: ServerExpects | ClientExpects) -> str:
+    match expects:
+        case ExpectsEvidence(named=None):
+            return "evidence of the types in the measurements file"
+        case ExpectsEvidence(named=scheme):
+            assert scheme is not None
+            return f"evidence of type {scheme.name}"
+        case ExpectsOrdinaryPki():
+            return "a certificate of ordinary PKI"
+        case ExpectsNothing():
+            return "nothing"
 
 
 def _http_target(target: Target) -> HttpTarget:

@@ -17,10 +17,16 @@ class SignalReactor(Protocol):
         ...
 
 
+def hold_reloads() -> None:
+    """Keep a SIGHUP until its handler is there: by default it kills, and one that is ignored is lost."""
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGHUP})
+
+
 def handle_signals(reactor: SignalReactor, handlers: Mapping[signal.Signals, Callable[[], object]]) -> None:
     """Have each signal call its function in the reactor's thread. To be called once the reactor runs, in its thread."""
     for number, handler in handlers.items():
         signal.signal(number, _deferred(reactor, handler))
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, handlers)
 
 
 def _deferred(reactor: SignalReactor, handler: Callable[[], object]) -> Callable[[int, object], None]:

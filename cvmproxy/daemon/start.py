@@ -13,6 +13,7 @@ from cvmproxy.daemon.event_log import EventLog
 from cvmproxy.daemon.launcher import open_log
 from cvmproxy.daemon.options import CommandOptions, end_with_usage_error
 from cvmproxy.daemon.proxy_service import ProxyParts, ProxyService
+from cvmproxy.daemon.signals import hold_reloads
 from cvmproxy.errors import ConfigurationError
 
 CommandT = TypeVar("CommandT", bound=CommandOptions)
@@ -25,6 +26,7 @@ def make_service(
 
     :param compose: options, reactor and log → the parts of the proxy.
     """
+    hold_reloads()
     try:
         opened = open_log(options.parent, as_json=options["log-json"], debug=options["log-debug"])
         parts = compose(options, reactor, opened.log)
