@@ -80,5 +80,8 @@ def name_of(address: IAddress) -> tuple[bytes | None, str]:
     host = getattr(address, "host", None)
     if not host:
         return None, "unix"
+    if "." in host:
+        # A listener for both families sees an IPv4 requester in IPv6 clothes.
+        host = host.removeprefix("::ffff:")
     port = getattr(address, "port", 0)
     return host.encode("ascii"), f"[{host}]:{port}" if ":" in host else f"{host}:{port}"

@@ -21,6 +21,9 @@ class Subject:
 
 def printed_peer(address: IAddress) -> str:
     """Return ``host:port``, with brackets round an IPv6 address; any other address as it prints itself."""
+    if isinstance(address, IPv6Address) and address.host.startswith("::ffff:") and "." in address.host:
+        # A listener for both families sees an IPv4 peer in IPv6 clothes.
+        return f"{address.host.removeprefix('::ffff:')}:{address.port}"
     if isinstance(address, IPv6Address):
         return f"[{address.host}]:{address.port}"
     return f"{address.host}:{address.port}" if isinstance(address, IPv4Address) else str(address)
