@@ -135,7 +135,10 @@ async def test_what_a_client_sends_ahead_is_bounded_and_delivered_after_its_appr
         client.transport.registerProducer(ahead, True)
         ahead.push()
         await collateral.first.wait()
-        await deferLater(reactor, 0.2)
+        before = -1
+        while before < ahead.sent < total:
+            before = ahead.sent
+            await deferLater(reactor, 0.3)
         assert ends.server_factory.built == []
         assert ahead.sent < total
         collateral.deliver()
