@@ -114,7 +114,9 @@ class AcceptingConnection(Protocol):
             self._pump()
 
     def writeConnectionLost(self) -> None:
-        """Nothing: we ended this direction ourselves."""
+        """All that was written is out: the requester gets a little time to see it."""
+        if self._phase is Phase.LINGERING:
+            self.deadline = self._clock.seconds() + self._timeouts.linger
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         """Give up what was under way."""
@@ -353,10 +355,9 @@ class AcceptingConnection(Protocol):
 
     def _leave(self, phase: Phase) -> None:
         """Serve no more requests; the deadline is for the bytes that are still to be written."""
-        blocked = self._blocked
         self._phase = phase
         self.transport.unregisterProducer()
-        self.deadline = self._clock.seconds() + (self._timeouts.stall if blocked else self._timeouts.linger)
+        self.deadline = self._clock.seconds() + self._timeouts.stall
 
     def _break_off(self, code: str) -> None:
         """Abort: no end of a response is ever written."""

@@ -99,6 +99,8 @@ class UpstreamPool:
         self._closed = False
         self._emptied: list[Deferred[None]] = []
         self._factory = Factory.forProtocol(self._new_connection)
+        # Otherwise Twisted logs each dial.
+        self._factory.noisy = False
         self._factory.noisy = False
 
     @property

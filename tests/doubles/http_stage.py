@@ -128,6 +128,8 @@ class MemoryTransport:
     def loseWriteConnection(self) -> None:
         assert self.producer is None, "an end would wait for the producer"
         self.write_ended = True
+        if not self.full:
+            self.clock.callLater(0, self.protocol.writeConnectionLost)
 
     def pauseProducing(self) -> None:
         self.paused = True

@@ -149,6 +149,30 @@ def test_a_requester_that_never_stops_sending_is_not_listened_to_for_ever(stage)
     assert stage.proxy.connection_count == 0
 
 
+def test_a_slow_requester_gets_its_last_response_whole(stage):
+    requester = stage.requester()
+    requester._closing = lambda error: None  # the last bytes are not out yet
+    exchange(stage, requester, b"GET / HTTP/1.1\r\nHost: here\r\nConnection: close\r\n\r\n")
+    stage.wait(30)
+    assert not requester.aborted
+    stage.wait(4)
+    assert requester.aborted
+
+
+def test_a_slow_requester_gets_the_answer_that_ends_its_connection(stage):
+    requester = stage.requester()
+    requester.deliver(GET)
+    stage.target.deliver(OK)
+    requester.fill()
+    requester.deliver(b"what\r\n\r\n")
+    assert requester.write_ended
+    stage.wait(30)
+    assert not requester.aborted
+    requester.protocol.writeConnectionLost()
+    stage.wait(6)
+    assert requester.aborted
+
+
 def test_a_head_over_the_limit_is_431():
     stage = Stage(limits=HttpLimits(head_bytes=200))
     requester = stage.requester()
