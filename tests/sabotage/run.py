@@ -37,7 +37,7 @@ ROOT = Path(__file__).resolve().parents[2]
 LIMIT_SECONDS = 60.0
 HANG_SECONDS = 20.0
 BASELINE_SECONDS = 300.0
-PROCESSES = 2
+PROCESSES = os.cpu_count() or 2
 RED = "red"
 SKIPPED = "skipped"
 
