@@ -93,7 +93,7 @@ def compose_client(options: ClientOptions, reactor: Any, log: EventLog) -> Proxy
         credential=parts.issuer(config.presents),
         handshake_timeout_seconds=config.limits.handshake_seconds,
     )
-    dial = dial_endpoint(reactor, config.target, config.limits.connect_seconds)
+    dial = dial_endpoint(reactor, config.target, config.limits.connect_seconds, log.emit)
     upstream = AttestedClientEndpoint(dial, tls, parts.runtime, log.emit)
     factory = parts.proxy(
         config.target, upstream, OnResponses(_header_label), requesters=_LOCAL_REQUESTERS, backend=None
@@ -153,7 +153,7 @@ class _Common:
     def target_endpoint(self, target: Target, ca_file: Path | None) -> IStreamClientEndpoint:
         """Return the endpoint of a server's target; an https one is always verified, for its host name."""
         limits = self._config.limits
-        dial = dial_endpoint(self._reactor, target, limits.connect_seconds)
+        dial = dial_endpoint(self._reactor, target, limits.connect_seconds, self._events)
         if not (isinstance(target, Origin) and target.secure):
             return dial
         settings = ClientSettings(

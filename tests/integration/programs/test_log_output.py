@@ -101,7 +101,8 @@ def test_text_is_one_entry_a_line_and_nothing_is_forged(tmp_path: Path) -> None:
         with socket.create_connection((host, int(port))) as plain:
             plain.sendall(b'GET /="x HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n')
             assert plain.recv(1000).startswith(b"HTTP/1.1 502")
-        client.out.wait_for(lambda line: "code=upstream-unreachable" in line)
+        client.out.wait_for(lambda line: "the target https://127.0.0.1:1 cannot be reached: Connection was ref" in line)
+        client.out.wait_for(lambda line: " request " in line and "code=upstream-unreachable" in line)
         assert client.stop() == 0
         lines = client.out.all()
         assert client.err.all() == []

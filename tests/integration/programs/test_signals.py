@@ -1,8 +1,11 @@
 """SIGHUP reloads and never kills; SIGTERM drains and ends with status 0."""
 
 import json
+import os
+import select
 import signal
 import threading
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -76,7 +79,8 @@ def test_an_idle_server_ends_at_once_with_status_0(launcher: str, number: signal
         server.address()
         server.signal(number)
         assert server.wait() == 0
-        assert [json.loads(line)["event"] for line in server.out.all()].count("notice") == 2
+        server.out.all()
+        assert server.events("notice")[-1]["message"] == "stopped"
         assert server.err.all() == []
 
 
@@ -151,6 +155,25 @@ def test_a_log_file_is_rotated_on_sigusr1(tmp_path: Path) -> None:
     assert all(json.loads(line) for line in (*first, *second))
     assert any("listening" in line for line in first)
     assert any("stopped" in line for line in second)
+
+
+def test_a_daemon_serves_logs_and_ends(tmp_path: Path) -> None:
+    command = [*TWISTD[:2], "cvmproxy-server", "--listen-addr=127.0.0.1:0", "--server-attestation-type=none"]
+    with Program([*command, "--log-json"], cwd=tmp_path) as parent:
+        assert parent.wait() == 0
+    number = int((tmp_path / "twistd.pid").read_text())
+    daemon = os.pidfd_open(number)
+    try:
+        wait_for_text(tmp_path / "twistd.log", "listening")
+        signal.pidfd_send_signal(daemon, signal.SIGTERM)
+        assert select.select([daemon], [], [], 30)[0], "the daemon ends"
+    finally:
+        with suppress(ProcessLookupError):
+            signal.pidfd_send_signal(daemon, signal.SIGKILL)
+        os.close(daemon)
+    assert not (tmp_path / "twistd.pid").exists()
+    entries = [json.loads(line) for line in (tmp_path / "twistd.log").read_text().splitlines()]
+    assert [entry["message"] for entry in entries if entry["event"] == "notice"][-1] == "stopped"
 
 
 def wait_for_text(path: Path, text: str) -> None:
