@@ -9,7 +9,7 @@ import os
 import sys
 from collections.abc import Callable
 from threading import Event as Flag
-from typing import Any, Final
+from typing import Any
 
 from attrs import field, frozen
 from twisted.application.service import IService
@@ -21,8 +21,6 @@ from twisted.python.usage import Options
 from cvmproxy.daemon.event_log import EventLog
 from cvmproxy.daemon.log_writer import Deliver, deliver_to_descriptor
 from cvmproxy.errors import ConfigurationError
-
-_DAEMON_LOG: Final = "twistd.log"
 
 
 def _nothing() -> None:
@@ -45,9 +43,10 @@ class OpenedLog:
             application.setComponent(ILogObserver, self.log)
 
 
-def open_log(launcher: Options | None, *, as_json: bool, debug: bool) -> OpenedLog:
+def open_log(launcher: Options | None, *, program: str, as_json: bool, debug: bool) -> OpenedLog:
     """Open the log where the launcher's options say.
 
+    :param program: names the log file of a daemon that was given none, so that two programs never share one.
     :param launcher: the options of ``twistd`` or ``twist``; ``None`` where the program is its own launcher.
     :raises ConfigurationError: the launcher's options ask for something that cannot be done.
     """
@@ -57,7 +56,7 @@ def open_log(launcher: Options | None, *, as_json: bool, debug: bool) -> OpenedL
     elif "fileLogObserverFactory" in launcher:
         deliver = deliver_to_descriptor(launcher["logFile"].fileno())
     else:
-        path = _twistd_log_file(launcher)
+        path = _twistd_log_file(launcher, program)
         if path is None:
             deliver = deliver_to_descriptor(sys.stdout.fileno())
         else:
@@ -68,8 +67,8 @@ def open_log(launcher: Options | None, *, as_json: bool, debug: bool) -> OpenedL
     return OpenedLog(log=log, rotate=rotate)
 
 
-def _twistd_log_file(launcher: Options) -> str | None:
-    """Return the path of twistd's log file, ``None`` for standard output; the rules are twistd's own."""
+def _twistd_log_file(launcher: Options, program: str) -> str | None:
+    """Return the path of the log file, ``None`` for standard output; the rules are twistd's, save for the name."""
     if launcher.get("syslog") or launcher.get("logger"):
         raise ConfigurationError(
             "bad-option", "twistd's --syslog and --logger cannot be used: cvmproxy writes its own log, see --logfile"
@@ -80,7 +79,7 @@ def _twistd_log_file(launcher: Options) -> str | None:
         raise ConfigurationError("bad-option", "--logfile=- needs --nodaemon: a daemon has no standard output")
     if path == "-" or (foreground and not path):
         return None
-    return path or _DAEMON_LOG
+    return path or f"{program}.log"
 
 
 def _log_file(path: str) -> tuple[Deliver, Callable[[], None]]:

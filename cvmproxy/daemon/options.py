@@ -21,6 +21,7 @@ from cvmproxy.daemon.option_table import CLIENT_OPTIONS, GROUPS, SERVER_OPTIONS,
 from cvmproxy.errors import ConfigurationError
 
 USAGE_STATUS: Final = 2
+_TWISTD_PID_FILE: Final = "twistd.pid"
 _WIDTH: Final = 100
 _COLUMN: Final = 4
 
@@ -74,6 +75,9 @@ class CommandOptions(Options):
             raise SystemExit(0) from None
         except ConfigurationError as error:
             end_with_usage_error(self.program, error)
+        if self.parent is not None and self.parent.get("pidfile") == _TWISTD_PID_FILE:
+            # A server and a client may run in one directory: twistd takes one pid file for one program.
+            self.parent["pidfile"] = f"{self.program}.pid"
 
     def read(self, arguments: Sequence[str]) -> None:
         """Read arguments and environment.

@@ -28,7 +28,9 @@ def make_service(
     """
     hold_reloads()
     try:
-        opened = open_log(options.parent, as_json=options["log-json"], debug=options["log-debug"])
+        opened = open_log(
+            options.parent, program=options.program, as_json=options["log-json"], debug=options["log-debug"]
+        )
         parts = compose(options, reactor, opened.log)
     except ConfigurationError as error:
         end_with_usage_error(options.program, error)

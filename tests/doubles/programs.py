@@ -17,7 +17,7 @@ from typing import Any, Self
 DEADLINE_SECONDS = 30.0
 
 CONSOLE = (sys.executable, "-m", "cvmproxy.tools.main")
-TWISTD = (sys.executable, str(Path(sys.executable).with_name("twistd")), "-n", "--pidfile=")
+TWISTD = (sys.executable, str(Path(sys.executable).with_name("twistd")), "-n")
 TWIST = (sys.executable, "-m", "twisted")
 
 

@@ -161,18 +161,18 @@ def test_a_daemon_serves_logs_and_ends(tmp_path: Path) -> None:
     command = [*TWISTD[:2], "cvmproxy-server", "--listen-addr=127.0.0.1:0", "--server-attestation-type=none"]
     with Program([*command, "--log-json"], cwd=tmp_path) as parent:
         assert parent.wait() == 0
-    number = int((tmp_path / "twistd.pid").read_text())
+    number = int((tmp_path / "cvmproxy-server.pid").read_text())
     daemon = os.pidfd_open(number)
     try:
-        wait_for_text(tmp_path / "twistd.log", "listening")
+        wait_for_text(tmp_path / "cvmproxy-server.log", "listening")
         signal.pidfd_send_signal(daemon, signal.SIGTERM)
         assert select.select([daemon], [], [], 30)[0], "the daemon ends"
     finally:
         with suppress(ProcessLookupError):
             signal.pidfd_send_signal(daemon, signal.SIGKILL)
         os.close(daemon)
-    assert not (tmp_path / "twistd.pid").exists()
-    entries = [json.loads(line) for line in (tmp_path / "twistd.log").read_text().splitlines()]
+    assert not (tmp_path / "cvmproxy-server.pid").exists()
+    entries = [json.loads(line) for line in (tmp_path / "cvmproxy-server.log").read_text().splitlines()]
     assert [entry["message"] for entry in entries if entry["event"] == "notice"][-1] == "stopped"
 
 

@@ -190,8 +190,8 @@ def test_a_daemon_reports_its_failure_and_leaves_no_pid_file(tmp_path: Path) -> 
         status, out, err = outcome(command, tmp_path)
     assert (status, out) == (1, [])
     assert "An error has occurred" in err[0]
-    assert sorted(os.listdir(tmp_path)) == ["twistd.log"]
-    assert "Address already in use" in (tmp_path / "twistd.log").read_text()
+    assert sorted(os.listdir(tmp_path)) == ["cvmproxy-server.log"]
+    assert "Address already in use" in (tmp_path / "cvmproxy-server.log").read_text()
 
 
 def test_an_https_target_is_verified(tmp_path: Path) -> None:
