@@ -7,6 +7,8 @@ constraints and key usage present, and the root itself, which is compared byte f
 Whether a chain belongs to a PCK or to collateral decides the codes of its errors: a :class:`ChainFamily`.
 """
 
+import base64
+import re
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Final, Self
@@ -17,6 +19,7 @@ from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding
 
+from cvmproxy.attestation.certificate_parts import has_known_head
 from cvmproxy.attestation.validity import WindowCodes, require_validity
 from cvmproxy.errors import AuthenticationError, CollateralError, ConfigurationError
 
@@ -39,6 +42,8 @@ UNREADABLE: Final = (
 )
 """What cryptography raises on certificates and CRLs that it cannot read; it decodes much of them on first use."""
 
+_PEM: Final = re.compile(rb"-----BEGIN CERTIFICATE-----([^-]*)-----END CERTIFICATE-----")
+_SPACE: Final = re.compile(rb"[ \t\r\n]+")
 _HANDLED_CRITICAL: Final = frozenset({x509.BasicConstraints.oid, x509.KeyUsage.oid})
 
 
@@ -110,19 +115,19 @@ class Certificate:
             key_usage=key_usage,
         )
 
-    def require_issued_by(self, issuer: "Certificate") -> None:
-        """Compare names, and verify the signature.
+    def require_issued(self, certificate: x509.Certificate) -> None:
+        """Compare names, and verify the signature of a certificate of which nothing else has been read.
 
-        :raises ValueError: the issuer did not issue it.
+        :raises ValueError: this one did not issue it.
         """
-        if self.parsed.signature_algorithm_oid != x509.SignatureAlgorithmOID.ECDSA_WITH_SHA256:
-            raise ValueError(f"{self.name!r} is not signed with ECDSA and SHA-256")
         try:
-            self.parsed.verify_directly_issued_by(issuer.parsed)
+            if certificate.signature_algorithm_oid != x509.SignatureAlgorithmOID.ECDSA_WITH_SHA256:
+                raise ValueError("it is not signed with ECDSA and SHA-256")
+            certificate.verify_directly_issued_by(self.parsed)
         except InvalidSignature:
-            raise ValueError(f"the signature of {self.name!r} does not verify") from None
+            raise ValueError(f"{self.name!r} did not sign the certificate below it") from None
         except UNREADABLE as error:
-            raise ValueError(f"{self.name!r} is not issued by {issuer.name!r}: {error}") from None
+            raise ValueError(f"{self.name!r} did not issue the certificate below it: {error}") from None
 
     def require_authority(self, authorities_below: int) -> None:
         """Demand that it may issue certificates and CRLs, with so many CAs between it and the leaf.
@@ -162,7 +167,7 @@ class TrustRoot:
         try:
             certificate = Certificate.read(x509.load_der_x509_certificate(der))
             certificate.require_authority(1)
-            certificate.require_issued_by(certificate)
+            certificate.require_issued(certificate.parsed)
             if certificate.name != ROOT_NAME:
                 raise ValueError(f"its common name is {certificate.name!r}, not {ROOT_NAME!r}")
         except UNREADABLE as error:
@@ -171,16 +176,25 @@ class TrustRoot:
 
 
 def load_chain(pem: bytes) -> tuple[x509.Certificate, ...]:
-    """Read the certificates of a PEM text, in their order.
+    """Read the certificates of a PEM text, in their order. Text outside of them means nothing.
 
-    :raises ValueError: it is larger than :data:`MAX_CHAIN_SIZE`, or holds something that is no certificate.
+    :raises ValueError: it is larger than :data:`MAX_CHAIN_SIZE`, or holds no certificate, or what is none.
     """
     if len(pem) > MAX_CHAIN_SIZE:
         raise ValueError(f"a chain of {len(pem)} bytes is larger than {MAX_CHAIN_SIZE}")
+    blocks = _PEM.findall(pem)
+    if not blocks:
+        raise ValueError("the chain's PEM holds no certificate")
     try:
-        return tuple(x509.load_pem_x509_certificates(pem))
+        return tuple(_load(base64.b64decode(_SPACE.sub(b"", block), validate=True)) for block in blocks)
     except UNREADABLE as error:
         raise ValueError(f"the chain's PEM cannot be read: {error}") from None
+
+
+def _load(certificate_der: bytes) -> x509.Certificate:
+    if not has_known_head(certificate_der):
+        raise ValueError("no X.509 version 3 certificate with a positive serial number")
+    return x509.load_der_x509_certificate(certificate_der)
 
 
 def verify_issuance(
@@ -196,16 +210,24 @@ def verify_issuance(
             raise ValueError(f"the chain has {len(chain)} certificates, not {len(names)}")
         if chain[-1].public_bytes(Encoding.DER) != root.der:
             raise ValueError("the chain does not end with the trusted root")
-        certificates = (*(Certificate.read(certificate) for certificate in chain[:-1]), root.certificate)
+        certificates = _read_downwards(chain[:-1], root.certificate)
         for certificate, allowed in zip(certificates, names, strict=True):
             if certificate.name not in allowed:
                 raise ValueError(f"{certificate.name!r} stands where {sorted(allowed)} was expected")
         certificates[0].require_end_entity()
         for below, authority in enumerate(certificates[1:]):
             authority.require_authority(below)
-            certificates[below].require_issued_by(authority)
     except ValueError as error:
         raise family.error(family.invalid, str(error)) from None
+    return certificates
+
+
+def _read_downwards(chain: Sequence[x509.Certificate], root: Certificate) -> tuple[Certificate, ...]:
+    """Read the certificates below the root, each only once its issuer's signature has been verified."""
+    certificates: tuple[Certificate, ...] = (root,)
+    for certificate in reversed(chain):
+        certificates[0].require_issued(certificate)
+        certificates = (Certificate.read(certificate), *certificates)
     return certificates
 
 

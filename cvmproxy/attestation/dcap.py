@@ -12,6 +12,7 @@ from typing import Final
 from attrs import field, frozen
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding
 
 from cvmproxy.attestation.certificate_chain import (
     PCK_CHAIN,
@@ -25,6 +26,7 @@ from cvmproxy.attestation.certificate_chain import (
     load_chain,
     verify_chain,
 )
+from cvmproxy.attestation.certificate_parts import take_apart
 from cvmproxy.attestation.collateral import QeIdentity, TcbInfo, authenticate_qe_identity, authenticate_tcb_info
 from cvmproxy.attestation.ecdsa import signature_verifies
 from cvmproxy.attestation.model import Endorsement
@@ -80,23 +82,18 @@ def read_quote(data: bytes) -> DcapQuote:
     quote = parse_quote(data)
     try:
         chain = load_chain(quote.signature.pck_chain_pem)
-        if not chain:
-            raise ValueError("it is empty")
-        leaf = chain[0]
-        extension = leaf.extensions.get_extension_for_oid(x509.ObjectIdentifier(SGX_EXTENSION_OID)).value
-        issuers = leaf.issuer.get_attributes_for_oid(x509.NameOID.COMMON_NAME)
-    except x509.ExtensionNotFound:
-        raise EvidenceError("evidence-malformed", "the PCK certificate has no SGX extension") from None
+        parts = take_apart(chain[0].public_bytes(Encoding.DER))
     except UNREADABLE as error:
         raise EvidenceError("evidence-malformed", f"the PCK certificate chain cannot be read: {error}") from None
-    # An extension that cryptography does not know is handed out as it is.
-    assert isinstance(extension, x509.UnrecognizedExtension)
+    extensions = [value for oid, value in parts.extensions if oid == SGX_EXTENSION_OID]
+    if len(extensions) != 1:
+        raise EvidenceError("evidence-malformed", f"the PCK certificate has {len(extensions)} SGX extensions, not one")
     # The name chooses which CRL is asked for, nothing else: the chain and the CRL's signature settle who issued what.
-    is_processor = [issuer.value for issuer in issuers] == [PROCESSOR_CA_NAME]
+    is_processor = PROCESSOR_CA_NAME.encode("ascii") in parts.issuer
     return DcapQuote(
         quote=quote,
         pck_chain=chain,
-        pck=parse_sgx_extension(extension.value),
+        pck=parse_sgx_extension(extensions[0]),
         pck_ca="processor" if is_processor else "platform",
     )
 

@@ -1,14 +1,16 @@
-"""DER, the reading half: strict, for the few types that the SGX extension needs (ITU-T X.690).
+"""DER, the reading half: strict, for the few types that certificates and the SGX extension need (ITU-T X.690).
 
 Only single-byte tags and definite lengths in their shortest form are read; anything else is a :class:`DerError`.
 """
 
 from collections.abc import Iterator
+from itertools import islice
 from typing import Final
 
 from cvmproxy.attestation.der_encoding import BOOLEAN, ENUMERATED, INTEGER, OBJECT_IDENTIFIER, OCTET_STRING, SEQUENCE
 
-_MAX_LENGTH_BYTES: Final = 2
+_MAX_LENGTH_BYTES: Final = 3
+_MAX_OID_BYTES: Final = 63
 
 
 class DerError(ValueError):
@@ -37,9 +39,9 @@ def only_element(data: bytes, tag: int) -> bytes:
 
     :raises DerError: there is none, more than one, or one of another tag.
     """
-    found = list(elements(data))
+    found = list(islice(elements(data), 2))
     if len(found) != 1:
-        raise DerError(f"{len(found)} elements where one was expected")
+        raise DerError(f"{'more' if found else 'no'} elements where one was expected")
     return content_of(found[0], tag)
 
 
@@ -114,6 +116,25 @@ def octets(element: tuple[int, bytes], size: int) -> bytes:
     if len(content) != size:
         raise DerError(f"an octet string has {len(content)} bytes, not {size}")
     return content
+
+
+def dotted(oid: bytes) -> str:
+    """Return the dotted form of an encoded OID, given without tag and length.
+
+    :raises DerError: it is not encoded in the one way there is, or has more than 63 bytes.
+    """
+    if not 1 <= len(oid) <= _MAX_OID_BYTES or oid[-1] & 0x80:
+        raise DerError(f"an identifier of {len(oid)} bytes is too long or cut short")
+    arcs, value = [], 0
+    for byte in oid:
+        if not value and byte == 0x80:
+            raise DerError("an identifier is not in its shortest form")
+        value = value << 7 | byte & 0x7F
+        if not byte & 0x80:
+            arcs.append(value)
+            value = 0
+    first = min(arcs[0] // 40, 2)
+    return ".".join(map(str, (first, arcs[0] - 40 * first, *arcs[1:])))
 
 
 def _length(data: bytes, offset: int) -> tuple[int, int]:

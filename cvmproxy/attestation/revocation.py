@@ -33,13 +33,14 @@ class RevocationList:
         :raises CollateralError: ``collateral-malformed``, ``-signature``, ``-expired`` or ``-not-yet-valid``.
         """
         what = f"the CRL of {issuer.name!r}"
-        crl, name, extensions = _read(der, what)
-        if name != issuer.parsed.subject:
-            raise CollateralError("collateral-signature", f"{what} names another issuer")
+        crl = _load(der, what)
         if crl.signature_algorithm_oid != x509.SignatureAlgorithmOID.ECDSA_WITH_SHA256:
             raise CollateralError("collateral-signature", f"{what} is not signed with ECDSA and SHA-256")
         if not crl.is_signature_valid(issuer.public_key):
             raise CollateralError("collateral-signature", f"the signature of {what} does not verify")
+        name, extensions = _decoded(crl, what)
+        if name != issuer.parsed.subject:
+            raise CollateralError("collateral-signature", f"{what} names another issuer")
         critical = [extension.oid.dotted_string for extension in extensions if extension.critical]
         if critical:
             raise CollateralError("collateral-malformed", f"{what} has the critical extension {critical[0]}")
@@ -58,13 +59,19 @@ class RevocationList:
             raise error("revoked", f"certificate {certificate.name!r} with serial {_serial(certificate)} is revoked")
 
 
-def _read(der: bytes, what: str) -> tuple[x509.CertificateRevocationList, x509.Name, x509.Extensions]:
-    """Return a CRL, its issuer's name and its extensions, which are decoded only when they are asked for."""
+def _load(der: bytes, what: str) -> x509.CertificateRevocationList:
     if len(der) > MAX_CRL_SIZE:
         raise CollateralError("collateral-malformed", f"{what} has {len(der)} bytes, more than {MAX_CRL_SIZE}")
     try:
-        crl = x509.load_der_x509_crl(der)
-        return crl, crl.issuer, crl.extensions
+        return x509.load_der_x509_crl(der)
+    except UNREADABLE as error:
+        raise CollateralError("collateral-malformed", f"{what} cannot be read: {error}") from None
+
+
+def _decoded(crl: x509.CertificateRevocationList, what: str) -> tuple[x509.Name, x509.Extensions]:
+    """Return the issuer's name and the extensions, which the library decodes on demand, with warnings."""
+    try:
+        return crl.issuer, crl.extensions
     except UNREADABLE as error:
         raise CollateralError("collateral-malformed", f"{what} cannot be read: {error}") from None
 

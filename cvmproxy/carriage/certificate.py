@@ -5,8 +5,7 @@ Reading looks at the leaf alone: signed by its own key, inside its validity, exa
 Pure: time and randomness are arguments. These rules are for evidence, never for an operator's own certificate.
 """
 
-import re
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
@@ -19,6 +18,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from cvmproxy.attestation import der_encoding as der
 from cvmproxy.attestation.binding import user_data_for_key
+from cvmproxy.attestation.certificate_parts import has_known_head, take_apart
 from cvmproxy.errors import EvidenceError
 
 MAX_LEAF_SIZE: Final = 96 * 1024
@@ -29,13 +29,6 @@ VALIDITY: Final = timedelta(hours=2)
 
 ALLOWED_SKEW: Final = timedelta(minutes=5)
 """How far two clocks may be apart beyond a leaf's validity."""
-
-_HEAD: Final = re.compile(
-    rb"\x30(?:[\x00-\x7f]|\x81.|\x82..|\x83...)" * 2 + rb"\xa0\x03\x02\x01\x02\x02(?!\x01\x00)[\x01-\x15][\x00-\x7f]",
-    re.DOTALL,
-)
-"""How a version 3 certificate with a positive serial number begins. The parser takes others, with a Python warning that
-a stranger must not be able to put between the lines of the log."""
 
 _RSA_BITS: Final = range(2048, 8192 + 1)
 _CURVES: Final = (ec.SECP256R1, ec.SECP384R1, ec.SECP521R1)
@@ -135,7 +128,7 @@ def read_leaf(leaf_der: bytes, *, accepted_oids: Collection[str], now: datetime)
     """
     if len(leaf_der) > MAX_LEAF_SIZE:
         raise EvidenceError("leaf-too-large", f"the leaf has {len(leaf_der)} bytes, over {MAX_LEAF_SIZE}")
-    if not _HEAD.match(leaf_der):
+    if not has_known_head(leaf_der):
         raise EvidenceError(
             "leaf-malformed", "the leaf is no X.509 version 3 certificate with a positive serial number"
         )
@@ -143,22 +136,30 @@ def read_leaf(leaf_der: bytes, *, accepted_oids: Collection[str], now: datetime)
         leaf = x509.load_der_x509_certificate(leaf_der)
         user_data = user_data_for_key(_own_key(leaf))
         not_before, not_after = leaf.not_valid_before_utc, leaf.not_valid_after_utc
-        found = [extension for extension in leaf.extensions if extension.oid.dotted_string in accepted_oids]
+        extensions = take_apart(leaf_der).extensions
     except EvidenceError:
         raise
-    except x509.DuplicateExtension as error:
-        raise _duplicate(error.oid.dotted_string, accepted_oids) from error
     # The library names no closed set of errors for certificates, and these bytes are a stranger's.
     except Exception as error:
         raise EvidenceError("leaf-malformed", f"the leaf cannot be parsed: {error}") from error
     _demand_validity(not_before, not_after, now)
+    oid, document = _only_evidence(extensions, accepted_oids)
+    return EvidenceLeaf(oid=oid, document=document, user_data=user_data)
+
+
+def _only_evidence(extensions: Sequence[tuple[str, bytes]], accepted_oids: Collection[str]) -> tuple[str, bytes]:
+    found = [(oid, value) for oid, value in extensions if oid in accepted_oids]
     if not found:
         raise EvidenceError("no-evidence", f"the leaf has no extension of {_listed(accepted_oids)}")
     if len(found) > 1:
         raise EvidenceError(
             "ambiguous-evidence", f"the leaf has {len(found)} evidence extensions of {_listed(accepted_oids)}"
         )
-    return EvidenceLeaf(oid=found[0].oid.dotted_string, document=found[0].value.public_bytes(), user_data=user_data)
+    oids = [oid for oid, _ in extensions]
+    repeated = next((oid for oid in oids if oids.count(oid) > 1), None)
+    if repeated is not None:
+        raise EvidenceError("leaf-malformed", f"the leaf has the extension {repeated} more than once")
+    return found[0]
 
 
 def _own_key(leaf: x509.Certificate) -> bytes:
@@ -193,12 +194,6 @@ def _demand_validity(not_before: datetime, not_after: datetime, now: datetime) -
             f"the leaf was valid to {not_after:%Y-%m-%dT%H:%M:%SZ}, {int(late.total_seconds())} s behind this "
             f"clock ({allowed} s are allowed): compare the clocks",
         )
-
-
-def _duplicate(oid: str, accepted_oids: Collection[str]) -> EvidenceError:
-    if oid in accepted_oids:
-        return EvidenceError("ambiguous-evidence", f"the leaf has the evidence extension {oid} more than once")
-    return EvidenceError("leaf-malformed", f"the leaf has the extension {oid} more than once")
 
 
 def _listed(oids: Collection[str]) -> str:

@@ -204,6 +204,25 @@ def test_other_extensions_beside_the_evidence_are_ignored():
     assert read.document == b"one"
 
 
+def test_what_other_extensions_hold_is_not_decoded():
+    # The library would warn about each name of this length, and warnings are errors here.
+    common_name = der.sequence(der.object_identifier("2.5.4.3"), der.element(0x13, b"n" * 70))
+    directory_name = der.element(0xA4, der.sequence(der.element(0x31, common_name)))
+    alternative_names = ("2.5.29.17", der.sequence(*[directory_name] * 100))
+    assert read_leaf(built([alternative_names, (OID, b"one")]), accepted_oids=[OID], now=NOW).document == b"one"
+
+
+def test_more_extensions_than_any_evidence_needs_are_refused():
+    refused("leaf-malformed", built([(OID, b"one"), *((f"1.3.9900.7.{number}", b"") for number in range(64))]))
+
+
+def test_a_signature_with_bits_that_do_not_count_is_refused():
+    tbs = x509.load_der_x509_certificate(leaf()).tbs_certificate_bytes
+    signatures = (KEY.key.sign(tbs, ec.ECDSA(SHA256())) for _ in range(100))
+    even = next(signature for signature in signatures if not signature[-1] & 1)
+    refused("leaf-malformed", der.sequence(tbs, ALGORITHM, der.element(der.BIT_STRING, b"\x01" + even)))
+
+
 def test_a_leaf_over_the_limit_is_refused_before_it_is_parsed():
     assert str(MAX_LEAF_SIZE) in refused("leaf-too-large", bytes(MAX_LEAF_SIZE + 1))
     overhead = len(leaf(bytes(90_000), random=bytes)) - 90_000
