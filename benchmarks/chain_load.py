@@ -38,8 +38,11 @@ def main() -> int:
         target = bench.start("target")
         server = bench.start("server", f"--target-addr=http://{target.address}", *MUTUAL)
         client = bench.start("client", f"--target-addr=https://{server.address}", *MUTUAL)
+        proxies = {"server": server, "client": client}
+        assert client.address
+        before = {name: program.processor_seconds() for name, program in proxies.items()}
         seconds, outcome = load(client, requests, connections)
-        cpu = {"server": server.processor_seconds(), "client": client.processor_seconds()}
+        cpu = {name: program.processor_seconds() - before[name] for name, program in proxies.items()}
         for program in (client, server):
             if program.stop() != 0:
                 failures.append("a proxy did not end with status 0")
