@@ -1,1 +1,0 @@
-"""Where endorsements (collateral) come from."""
