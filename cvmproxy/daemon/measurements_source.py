@@ -188,12 +188,19 @@ async def _follow(agent: Agent, url: str) -> bytes:
         locations = response.headers.getRawHeaders(b"location", [])
         if len(locations) != 1:
             raise _refused(url, "a redirect to one place", f"{len(locations)}")
-        following = urljoin(at, locations[0].decode("ascii", "replace"))
+        following = _followed(at, locations[0].decode("ascii", "replace"), url)
         _accepted_url(following, url)
         if at.lower().startswith("https:") and not following.lower().startswith("https:"):
             raise _refused(url, "a redirect from https to https", "one to http")
         at = following
     raise _refused(url, f"at most {MAXIMUM_REDIRECTS} redirects", "more")
+
+
+def _followed(at: str, location: str, url: str) -> str:
+    try:
+        return urljoin(at, location)
+    except ValueError as error:
+        raise _refused(url, "a redirect to a URL", ascii(location)) from error
 
 
 async def _response(agent: Agent, url: str, at: str) -> IResponse:

@@ -246,6 +246,8 @@ async def test_redirects_never_leave_https() -> None:
         ("http://10.0.0.1/m.json", "https (http is for loopback only), found http to 10.0.0.1"),
         ("file:///etc/passwd", "a path, or an https URL"),
         ("https://user:secret@127.0.0.1/", "leave user and password out"),
+        ("http://[", "expected a redirect to a URL, found 'http://['"),
+        ("//a\u2100b/", "write the URL in printable ASCII"),
     ],
 )
 @pytest_twisted.ensureDeferred
