@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
-from twisted.internet.interfaces import IStreamClientEndpoint
+from twisted.internet.interfaces import IStreamClientEndpoint, IStreamServerEndpoint
 
 import cvmproxy
 from cvmproxy.attestation.measurements import format_entry
@@ -72,7 +72,7 @@ def compose_server(options: ServerOptions, reactor: Any, log: EventLog) -> Proxy
     upstream = parts.target_endpoint(config.target, config.target_ca_file)
     factory = parts.proxy(config.target, upstream, OnRequests(_header_label), requesters=None, backend=_OWN_TARGET)
     endpoint = AttestedServerEndpoint(parts.listening.endpoint(config.listen), tls, parts.runtime, log.emit)
-    return parts.assembled(Listener(purpose="proxy", endpoint=endpoint, factory=factory), factory)
+    return parts.assembled(endpoint, factory)
 
 
 def compose_client(options: ClientOptions, reactor: Any, log: EventLog) -> ProxyParts:
@@ -99,7 +99,7 @@ def compose_client(options: ClientOptions, reactor: Any, log: EventLog) -> Proxy
         config.target, upstream, OnResponses(_header_label), requesters=_LOCAL_REQUESTERS, backend=None
     )
     endpoint = parts.listening.endpoint(config.listen)
-    return parts.assembled(Listener(purpose="proxy", endpoint=endpoint, factory=factory), factory)
+    return parts.assembled(endpoint, factory)
 
 
 class _Common:
@@ -198,13 +198,21 @@ class _Common:
         )
         return ProxyFactory(settings, pool, self._reactor, self._events)
 
-    def assembled(self, listener: Listener, traffic: ProxyFactory) -> ProxyParts:
+    def assembled(self, endpoint: IStreamServerEndpoint, traffic: ProxyFactory) -> ProxyParts:
         """Return everything, with the health listener where one is asked for."""
-        listeners, health = [listener], None
-        if self._config.health is not None:
+        config, health = self._config, None
+        listeners = [Listener(purpose="proxy", address=str(config.listen), endpoint=endpoint, factory=traffic)]
+        if config.health is not None:
             health = HealthResource()
-            endpoint = self.listening.endpoint(self._config.health)
-            listeners.append(Listener(purpose="health", endpoint=endpoint, factory=HealthSite(health), lasts=True))
+            listeners.append(
+                Listener(
+                    purpose="health",
+                    address=str(config.health),
+                    endpoint=self.listening.endpoint(config.health),
+                    factory=HealthSite(health),
+                    lasts=True,
+                )
+            )
         return ProxyParts(
             listeners=listeners,
             traffic=traffic,
@@ -213,7 +221,7 @@ class _Common:
             reload=self._reload,
             release=self.runtime.stop,
             health=health,
-            grace_seconds=self._config.limits.drain_seconds,
+            grace_seconds=config.limits.drain_seconds,
         )
 
     def _reload(self) -> None:

@@ -50,10 +50,12 @@ class Listener:
     """One address to listen on.
 
     :ivar purpose: what it is for, as the log says it.
+    :ivar address: where it should listen, as the operator gave it.
     :ivar lasts: whether it is kept open while the proxy drains (the health listener is).
     """
 
     purpose: str
+    address: str
     endpoint: IStreamServerEndpoint
     factory: IProtocolFactory
     lasts: bool = False
@@ -136,7 +138,7 @@ class ProxyService(Service):
             self._log.emit(event)
         for listener in self._parts.listeners:
             binding = listener.endpoint.listen(listener.factory)
-            binding.addCallbacks(self._is_bound, self._is_not_bound, callbackArgs=(listener,))
+            binding.addCallbacks(self._is_bound, self._is_not_bound, callbackArgs=(listener,), errbackArgs=(listener,))
             if self.exit_status:
                 raise StartError(self.exit_status)
 
@@ -144,8 +146,10 @@ class ProxyService(Service):
         self._bound.append((listener, port))
         self._log.emit(Listening(purpose=listener.purpose, address=printed_address(port.getHost())))
 
-    def _is_not_bound(self, failure: Failure) -> None:
-        self._log.emit(StartFailed(message=failure.getErrorMessage().rstrip("."), code="cannot-listen"))
+    def _is_not_bound(self, failure: Failure, listener: Listener) -> None:
+        why = failure.getErrorMessage().rstrip(".")
+        message = f"{listener.purpose} listener {listener.address}: {why}"
+        self._log.emit(StartFailed(message=message, code="cannot-listen"))
         self.exit_status = EXIT_START_FAILED
         # An endpoint that needs time to fail does so when the reactor runs, and there is no start left to refuse.
         self._reactor.callWhenRunning(self._stop_reactor)

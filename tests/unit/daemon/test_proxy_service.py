@@ -74,8 +74,19 @@ class Stage:
             OpenedLog(log=self.log),
             ProxyParts(
                 listeners=[
-                    Listener(purpose="proxy", endpoint=Endpoint(self.steps, "proxy", outcome), factory=factory),
-                    Listener(purpose="health", endpoint=Endpoint(self.steps, "health"), factory=factory, lasts=True),
+                    Listener(
+                        purpose="proxy",
+                        address=":1",
+                        endpoint=Endpoint(self.steps, "proxy", outcome),
+                        factory=factory,
+                    ),
+                    Listener(
+                        purpose="health",
+                        address=":2",
+                        endpoint=Endpoint(self.steps, "health"),
+                        factory=factory,
+                        lasts=True,
+                    ),
                 ],
                 traffic=self.traffic,
                 announcements=[],
@@ -137,7 +148,7 @@ def test_a_listener_that_cannot_be_bound_ends_the_start(when: str) -> None:
     assert stage.reactor.stopped == 1
     (failed,) = [event for event in stage.events() if event["event"] == "failed"]
     assert failed["code"] == "cannot-listen"
-    assert failed["message"] == "Couldn't listen on 127.0.0.1:1: in use"
+    assert failed["message"] == "proxy listener :1: Couldn't listen on 127.0.0.1:1: in use"
 
 
 def test_a_start_that_failed_is_an_exception_for_twistd_and_an_exit_for_python() -> None:
