@@ -167,7 +167,9 @@ def _rows() -> Mapping[tuple[State, type], Row]:
         (S.DIALLING_BACKEND, ApplicationReady): (S.DIALLING_BACKEND, ()),
         (S.DIALLING_BACKEND, BackendConnected): (S.OPEN, (O.START_READING,)),
         (S.IDENTIFIED, ApplicationReady): (S.OPEN, (O.START_READING,)),
-        (S.IDENTIFIED, LocalEnded): (S.LOCAL_FINISHED, (O.SEND_CLOSE_NOTIFY, O.START_READING)),
+        (S.IDENTIFIED, LocalEnded): (S.LOCAL_FINISHED, (O.SEND_CLOSE_NOTIFY,)),
+        (S.OPEN, ApplicationReady): (S.OPEN, (O.START_READING,)),
+        (S.LOCAL_FINISHED, ApplicationReady): (S.LOCAL_FINISHED, (O.START_READING,)),
         (S.DIALLING_BACKEND, LocalEnded): finish,
         (S.OPEN, PeerEnded): (S.PEER_FINISHED, (O.ANNOUNCE_END,)),
         (S.OPEN, LocalEnded): (S.LOCAL_FINISHED, (O.SEND_CLOSE_NOTIFY,)),
@@ -198,9 +200,7 @@ def _late_rows() -> Mapping[tuple[State, type], Row]:
     S = State  # noqa: N806 # as above
     too_late = (ApplicationReady, BackendConnected, LocalEnded, CloseRequested, StreamBroken)
     late: Mapping[State, tuple[type, ...]] = {
-        S.OPEN: (ApplicationReady,),
-        S.PEER_FINISHED: (ApplicationReady,),
-        S.LOCAL_FINISHED: (ApplicationReady, LocalEnded),
+        S.LOCAL_FINISHED: (LocalEnded,),
         S.CLOSING: too_late,
         S.REFUSING: (Refused, *too_late),
         S.CLOSED: (Refused, AbortRequested, PeerEnded, *too_late),

@@ -103,7 +103,8 @@ class HandshakeDriver:
             return
         self._received += data
         self._step()
-        if self._stepping and len(self._received) > MAX_WAITING_BYTES and not self._paused:
+        waits = self._stepping or self._handshake is None
+        if waits and len(self._received) > MAX_WAITING_BYTES and not self._paused:
             self._paused = True
             self._owner.pause()
 
@@ -138,7 +139,7 @@ class HandshakeDriver:
 
     def _credential_failed(self, failure: Failure) -> None:
         self._answering = None
-        self._end(Refused(error=_as_error(failure)))
+        self._end(Refused(error=self._abandoned or _as_error(failure)))
 
     # -- steps
 

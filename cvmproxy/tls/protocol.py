@@ -63,6 +63,7 @@ class AttestedTLSProtocol(AttestedTransport, Protocol):
         self._waiters: list[Deferred[IProtocol]] = []
         self._transport_ended = False
         self._flushed = False
+        self._announcing = False
         self._sent_any = False
         self._linger: IDelayedCall | None = None
         self._dialling: Deferred[object] | None = None
@@ -84,6 +85,7 @@ class AttestedTLSProtocol(AttestedTransport, Protocol):
         assert self._stream is not None
         assert self._identity is not None
         self._emit(succeeded(self._subject, self._identity, self._stream.version, self._seconds()))
+        self._announcing = True
         try:
             wrapped = self._owner.wrappedFactory.buildProtocol(self._address)
             if wrapped is not None:
@@ -97,6 +99,7 @@ class AttestedTLSProtocol(AttestedTransport, Protocol):
             self._tell_waiters(TransportError("connection-lost", "the application refused the connection"))
             return
         self._tell_waiters(None)
+        self._announcing = False
         self._give(table.ApplicationReady())
 
     def _dial_backend(self) -> None:
@@ -107,6 +110,8 @@ class AttestedTLSProtocol(AttestedTransport, Protocol):
         )
 
     def _start_reading(self) -> None:
+        if self._announcing:
+            return  # Nothing is delivered into connectionMade: ApplicationReady follows it.
         self._reading = True
         if not self._paused_by_application:
             self.resumeProducing()
@@ -133,6 +138,7 @@ class AttestedTLSProtocol(AttestedTransport, Protocol):
             self._close()
             return
         self._transport.loseWriteConnection()
+        self._reading = True
         self._transport.resumeProducing()
         if self._life.state is State.REFUSING:
             self._start_linger()

@@ -50,6 +50,7 @@ class TLSStream:
         self._connection: Final = connection
         self._alert: int | None = None
         self._received_any = False
+        self._ended = False
         self._unsolicited = 0
         connection.set_app_data(self)
 
@@ -70,12 +71,14 @@ class TLSStream:
     # -- reading
 
     def feed(self, data: bytes) -> None:
-        """Take ciphertext from the peer; :meth:`read` acts on it."""
-        if data:
+        """Take ciphertext from the peer; :meth:`read` acts on it. What comes after the peer's end is dropped."""
+        if data and not self._ended:
             self._connection.bio_write(data)
 
     def read(self) -> tuple[StreamEvent, ...]:
-        """Decrypt all that was fed: at most one ``PlaintextReceived``, then at most one other event."""
+        """Decrypt all that was fed: at most one ``PlaintextReceived``, then at most one other event, which is the last."""
+        if self._ended:
+            return ()
         parts: list[bytes] = []
         end: tuple[StreamEvent, ...] = ()
         recv = self._connection.recv
@@ -88,6 +91,7 @@ class TLSStream:
             end = (PeerFinished(),)
         except SSL.Error as error:
             end = (Broken(self._failure(error, received_any=self._received_any or bool(parts))),)
+        self._ended = bool(end)
         if not parts:
             return end
         self._received_any = True

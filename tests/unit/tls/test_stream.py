@@ -100,3 +100,12 @@ def test_answers_to_a_flood_are_bounded() -> None:
     server.connection.send(b"as if the peer had asked for it")
     with pytest.raises(TransportError):
         stream.answer()
+
+
+@VERSIONS
+def test_nothing_is_kept_that_comes_after_the_end(version: int) -> None:
+    one, other = streams(version)
+    other.feed(one.finish())
+    assert other.read() == (PeerFinished(),)
+    other.feed(bytes(1 << 20))
+    assert other.read() == ()
