@@ -1,13 +1,14 @@
 """OpenSSL contexts: what is true of every connection of ours, in one place.
 
-TLS 1.2 is the minimum. There is no session cache, no ticket, no renegotiation: a resumed session would skip the
+TLS 1.2 is the minimum, and there too only what TLS 1.3 has: certificates, ephemeral keys, authenticated encryption; no
+anonymous, pre-shared or RSA key exchange, which would go round the certificate or outlive the key. There is no session cache, no ticket, no renegotiation: a resumed session would skip the
 appraisal. OpenSSL sends stateful TLS 1.3 tickets all the same; with the cache off it can find none of them again.
 
 A context cannot change after its first connection, so a server that appraises clients needs one for each, for its
 nonce. All others share one. The callbacks find their handshake through the connection's application data.
 """
 
-from typing import Protocol, cast
+from typing import Final, Protocol, cast
 
 from cryptography import x509
 from OpenSSL import SSL
@@ -19,6 +20,8 @@ from cvmproxy.carriage.interfaces import Credential
 from cvmproxy.carriage.nonce import authority_for_nonce
 from cvmproxy.errors import ConfigurationError
 from cvmproxy.tls.settings import ClientSettings, ServerSettings, WebPKI
+
+_TLS12_CIPHERS: Final = b"ECDHE+AESGCM:ECDHE+CHACHA20:!aNULL:!PSK:!SRP"
 
 
 class Callbacks(Protocol):
@@ -52,6 +55,7 @@ def _on_progress(connection: SSL.Connection, where: int, value: int) -> None:
 def _context() -> SSL.Context:
     context = SSL.Context(SSL.TLS_METHOD)
     context.set_min_proto_version(SSL.TLS1_2_VERSION)
+    context.set_cipher_list(_TLS12_CIPHERS)
     context.set_session_cache_mode(SSL.SESS_CACHE_OFF)
     context.set_options(SSL.OP_NO_TICKET | SSL.OP_NO_RENEGOTIATION | SSL.OP_NO_COMPRESSION)
     context.set_mode(SSL.MODE_RELEASE_BUFFERS)

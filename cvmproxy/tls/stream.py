@@ -76,7 +76,7 @@ class TLSStream:
             self._connection.bio_write(data)
 
     def read(self) -> tuple[StreamEvent, ...]:
-        """Decrypt all that was fed: at most one ``PlaintextReceived``, then at most one other event, which is the last."""
+        """Decrypt all that was fed: at most one ``PlaintextReceived``, then at most one other event, the last of all."""
         if self._ended:
             return ()
         parts: list[bytes] = []

@@ -1,11 +1,13 @@
 import pytest
-from doubles.engine_pairs import server_engine
-from doubles.nonce_carriage import UNATTESTED, NonceAppraiser, NonceIssuer, PlainIssuer
+from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric import rsa
+from doubles.engine_pairs import client_engine, server_engine
+from doubles.nonce_carriage import UNATTESTED, NonceAppraiser, NonceIssuer, PlainIssuer, self_signed
 from doubles.raw_openssl import pump, raw_client, raw_context
 from OpenSSL import SSL
 
 from cvmproxy.tls.handshake import Refused
-from cvmproxy.tls.settings import ServerSettings
+from cvmproxy.tls.settings import ClientSettings, ServerSettings
 
 
 def test_nothing_older_than_tls_1_2_is_spoken() -> None:
@@ -27,3 +29,30 @@ def test_a_server_that_appraises_demands_a_certificate(version: int) -> None:
     outcome, _ = pump(raw_client(version), server_engine(settings))
     assert isinstance(outcome, Refused)
     assert outcome.error.code == "no-evidence"
+
+
+def test_a_key_exchange_that_does_not_outlive_its_key_is_demanded_in_tls_1_2_too() -> None:
+    key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+    context = raw_context()
+    context.set_cipher_list(b"kRSA")
+    context.use_certificate(x509.load_der_x509_certificate(self_signed(key, None)))
+    context.use_privatekey(key)
+    server = SSL.Connection(context, None)
+    server.set_accept_state()
+    settings = ClientSettings(peer=UNATTESTED, credential=PlainIssuer())
+    outcome, _ = pump(server, client_engine(settings, version=SSL.TLS1_2_VERSION))
+    assert isinstance(outcome, Refused)
+    assert outcome.error.code == "refused-by-peer"
+
+
+@pytest.mark.parametrize("kind", ["client", "server"])
+def test_nothing_but_certificates_and_authenticated_encryption_is_spoken(kind: str) -> None:
+    if kind == "client":
+        connection = client_engine(ClientSettings(peer=NonceAppraiser(), credential=NonceIssuer())).connection
+    else:
+        connection = server_engine(ServerSettings(credential=NonceIssuer(), peer=NonceAppraiser())).connection
+    ciphers = connection.get_cipher_list()
+    assert ciphers
+    for name in ciphers:
+        assert name.startswith(("TLS_", "ECDHE-ECDSA-", "ECDHE-RSA-"))
+        assert "GCM" in name or "POLY1305" in name
