@@ -1,8 +1,9 @@
 """OpenSSL contexts: what is true of every connection of ours, in one place.
 
 TLS 1.2 is the minimum, and there too only what TLS 1.3 has: certificates, ephemeral keys, authenticated encryption; no
-anonymous, pre-shared or RSA key exchange, which would go round the certificate or outlive the key. There is no session cache, no ticket, no renegotiation: a resumed session would skip the
-appraisal. OpenSSL sends stateful TLS 1.3 tickets all the same; with the cache off it can find none of them again.
+anonymous, pre-shared or RSA key exchange, which would go round the certificate or hang on its key for ever. There is no
+session cache, no ticket, no renegotiation: a resumed session would skip the appraisal. OpenSSL sends stateful TLS 1.3
+tickets all the same; with the cache off it can find none of them again.
 
 A context cannot change after its first connection, so a server that appraises clients needs one for each, for its
 nonce. All others share one. The callbacks find their handshake through the connection's application data.

@@ -68,6 +68,7 @@ class HandshakeDriver:
         self._queued: tuple[Lane, Job[Outcome | None]] | None = None
         self._withdrawn = False
         self._deadline: IDelayedCall | None = None
+        self._hung_up: CvmproxyError | None = None
         self._ended = False
         self._answering: Deferred[object] | None = None
         self._question: Question[object] | None = None
@@ -118,8 +119,15 @@ class HandshakeDriver:
         self._release(error)
         self._end(Refused(error=error))
 
-    def end_of_file(self, error: CvmproxyError) -> None:
-        """Nothing more will come. What has come may still tell why, an alert for instance: a last step."""
+    def hung_up(self, error: CvmproxyError) -> None:
+        """The peer sends no more, but may listen. An appraisal that is under way may have all that it needs."""
+        if self._queued is not None and self._queued[0] is self._runtime.appraisal_lane:
+            self._hung_up = error
+        else:
+            self.lost(error)
+
+    def lost(self, error: CvmproxyError) -> None:
+        """The connection is gone. What has come may still tell why, an alert for instance: a last step."""
         if self._ended:
             return
         queued = self._queued
@@ -176,10 +184,11 @@ class HandshakeDriver:
         if isinstance(result, Failure):
             result = Refused(error=_as_error(result))
         self._owner.send(self.handshake.outgoing())
+        last = self._abandoned or self._hung_up
         if result is not None:
             self._end(result)
-        elif self._abandoned is not None and not self._received:
-            self._end(Refused(error=self._abandoned))
+        elif last is not None and not self._received:
+            self._end(Refused(error=last))
         else:
             self._resume()
             self._step()
@@ -198,7 +207,7 @@ class HandshakeDriver:
             self._deadline.cancel()
         if isinstance(outcome, Completed):
             self._resume()
-        elif self._handshake is not None and not self._stepping:
+        elif self._handshake is not None and (self._withdrawn or not self._stepping):
             self._handshake.release()
         self._owner.handshake_ended(outcome)
 

@@ -61,7 +61,6 @@ class AttestedTLSProtocol(AttestedTransport, Protocol):
         self._identity: PeerIdentity | None = None
         self._wrapped: IProtocol | None = None
         self._waiters: list[Deferred[IProtocol]] = []
-        self._transport_ended = False
         self._flushed = False
         self._announcing = False
         self._sent_any = False
@@ -227,7 +226,7 @@ class AttestedTLSProtocol(AttestedTransport, Protocol):
         """The transport below ended: too early, unless a close_notify came before."""
         self._transport_ended = True
         if self._stream is None and self._life.state is State.HANDSHAKING:
-            self._driver.end_of_file(TransportError("connection-lost", "the peer hung up during the handshake"))
+            self._driver.hung_up(TransportError("connection-lost", "the peer hung up during the handshake"))
         elif self._stream is not None and self._life.state in _PEER_MAY_SEND:
             self._give(table.StreamBroken(self._stream.end_of_file()))
         elif self._life.state in (State.CLOSING, State.REFUSING):
@@ -244,7 +243,7 @@ class AttestedTLSProtocol(AttestedTransport, Protocol):
         error = None
         if self._life.identity is None:
             error = TransportError("connection-lost", f"the connection was lost during the handshake: {reason.value}")
-            self._driver.end_of_file(error)
+            self._driver.lost(error)
         self._loss = self._reason_of_loss(reason)
         if self._linger is not None:
             self._linger.cancel()
@@ -283,6 +282,8 @@ class AttestedTLSProtocol(AttestedTransport, Protocol):
     def handshake_ended(self, outcome: Outcome) -> None:
         """The handshake is over; a step that was running when the connection was lost no longer counts."""
         if self._life.state is State.CLOSED:
+            if isinstance(outcome, Completed):
+                self._driver.handshake.release()
             return
         if not isinstance(outcome, Completed):
             self._give(table.Refused(outcome.error))

@@ -76,7 +76,7 @@ class TLSStream:
             self._connection.bio_write(data)
 
     def read(self) -> tuple[StreamEvent, ...]:
-        """Decrypt all that was fed: at most one ``PlaintextReceived``, then at most one other event, the last of all."""
+        """Decrypt all that was fed: at most one ``PlaintextReceived``, then at most one other event, the last."""
         if self._ended:
             return ()
         parts: list[bytes] = []

@@ -29,6 +29,7 @@ class AttestedTransport:
     _life: ConnectionLife
     _stream: TLSStream | None = None
     _transport: Any = None
+    _transport_ended = False
     _reading = False
     _paused_by_application = False
     _producer: IProducer | None = None
@@ -56,7 +57,7 @@ class AttestedTransport:
         if not self._reading:
             return
         self._drain()
-        if not self._paused_by_application:
+        if not self._paused_by_application and not self._transport_ended:
             self._transport.resumeProducing()
 
     def stopProducing(self) -> None:

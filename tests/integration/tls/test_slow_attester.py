@@ -2,11 +2,12 @@
 
 import pytest
 import pytest_twisted
-from doubles.attested_ends import Signal, listening
+from doubles.attested_ends import HalfCloseable, Signal, listening
 from doubles.nonce_carriage import UNATTESTED, NonceAppraiser, NonceIssuer, PlainIssuer
 from doubles.producers import Pushing
 from twisted.internet import reactor
 from twisted.internet.defer import CancelledError, Deferred, DeferredList, gatherResults
+from twisted.internet.error import ConnectionLost
 from twisted.internet.task import deferLater
 
 from cvmproxy.errors import TransportError
@@ -144,4 +145,42 @@ async def test_what_a_client_sends_ahead_is_bounded_and_delivered_after_its_appr
         collateral.deliver()
         server = await ends.server_factory.first.wait()
         await server.bytes(total)
+        client.transport.abortConnection()
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_client_that_has_said_all_before_it_is_appraised_gets_its_answer() -> None:
+    collateral = Platform()
+    settings = ServerSettings(credential=PlainIssuer(), peer=NonceAppraiser(wait=collateral.wait))
+    async with listening(settings, HalfCloseable) as ends:
+        client = await ends.connect(ClientSettings(peer=UNATTESTED, credential=NonceIssuer()), HalfCloseable)
+        client.transport.write(b"question")
+        client.transport.loseWriteConnection()
+        client.transport.transport.loseWriteConnection()
+        await collateral.first.wait()
+        await deferLater(reactor, 0.1)
+        collateral.deliver()
+        server = await ends.server_factory.first.wait()
+        await server.read_ended.wait()
+        assert bytes(server.received) == b"question"
+        server.transport.write(b"answer")
+        server.transport.loseConnection()
+        await client.lost.wait()
+        assert bytes(client.received) == b"answer"
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_client_that_hangs_up_while_it_is_appraised_is_truncated() -> None:
+    collateral = Platform()
+    settings = ServerSettings(credential=PlainIssuer(), peer=NonceAppraiser(wait=collateral.wait))
+    async with listening(settings, HalfCloseable) as ends:
+        client = await ends.connect(ClientSettings(peer=UNATTESTED, credential=NonceIssuer()), HalfCloseable)
+        client.transport.write(b"half a quest")
+        client.transport.transport.loseWriteConnection()
+        await collateral.first.wait()
+        await deferLater(reactor, 0.1)
+        collateral.deliver()
+        server = await ends.server_factory.first.wait()
+        assert isinstance(await server.lost.wait(), ConnectionLost)
+        assert not server.read_ended.fired
         client.transport.abortConnection()
