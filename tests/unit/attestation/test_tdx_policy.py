@@ -73,6 +73,13 @@ def test_a_field_decides(code: str, change: Change, relaxed: dict[str, Any]) -> 
     evolve(DCAP_TDX_POLICY, **relaxed).appraise(claims)
 
 
+@pytest.mark.parametrize("bit", [1, 27, 31, 62])
+def test_attributes_that_are_not_allowed_are_refused_where_none_are_demanded(bit: int) -> None:
+    claims = claims_after(attributes(SEPT_VE_DISABLE, 1 << bit))
+    with pytest.raises(AppraisalError, match="bits that are not allowed"):
+        evolve(DCAP_TDX_POLICY, td_attributes=None).appraise(claims)
+
+
 @pytest.mark.parametrize("status", ["TDRelaunchAdvised", "OutOfDate", "ConfigurationNeeded"])
 def test_only_an_up_to_date_platform_is_accepted(status: str) -> None:
     assert DCAP_TDX_POLICY.tcb_statuses == {TcbStatus.UP_TO_DATE}
