@@ -33,8 +33,8 @@ class Option:
     :ivar default_words: how the help describes the default, where ``default`` does not say it all.
     :ivar read: text → value; raises ``ValueError`` with what was expected.
     :ivar ours: whether it is beyond the Go program's, so that its variable has our prefix.
-    :ivar empty_is_off: whether an empty value means that it was not given. Elsewhere an empty value is refused: it
-        mostly comes from a substitution that failed, and must not switch a check off.
+    :ivar empty_is_off: whether an empty value means that it was not given, as compose files write it. Elsewhere an
+        empty value is refused: it mostly comes from a substitution that failed, and must not switch a check off.
     """
 
     name: str
@@ -169,8 +169,15 @@ SERVER_OPTIONS: Final = (
         meaning="certificate to present (PEM), with --server-attestation-type none",
         group=ORDINARY_TLS,
         metavar="FILE",
+        empty_is_off=True,
     ),
-    Option(name="tls-private-key-path", meaning="its private key (PEM)", group=ORDINARY_TLS, metavar="FILE"),
+    Option(
+        name="tls-private-key-path",
+        meaning="its private key (PEM)",
+        group=ORDINARY_TLS,
+        metavar="FILE",
+        empty_is_off=True,
+    ),
     Option(
         name="target-ca",
         meaning="certificates (PEM) that an https:// target is verified with",

@@ -13,11 +13,14 @@ _BYTES_PER_UNIT: Final[Mapping[str, int]] = {"": 1, "B": 1, "KiB": 1024, "MiB": 
 _DURATION: Final = re.compile(r"([0-9]{1,9}(?:\.[0-9]{1,9})?)(ms|s|m|h)?")
 _SIZE: Final = re.compile(r"([0-9]{1,12})(B|KiB|MiB)?")
 _COUNT: Final = re.compile(r"[0-9]{1,9}")
+_LONGEST_TEXT: Final = 4096
 _LONGEST_SECONDS: Final = 30 * 24 * 3600.0
 
 
 def text(given: str) -> str:
-    """Return the text itself; control characters have no place in any option."""
+    """Return the text itself; control characters have no place in any option, and a whole file has none either."""
+    if len(given) > _LONGEST_TEXT:
+        raise ValueError(f"at most {_LONGEST_TEXT} characters")
     if not given.isprintable():
         raise ValueError("text without control characters")
     return given

@@ -23,6 +23,7 @@ from cvmproxy.errors import ConfigurationError
 USAGE_STATUS: Final = 2
 _TWISTD_PID_FILE: Final = "twistd.pid"
 _WIDTH: Final = 100
+_SHOWN: Final = 200
 _COLUMN: Final = 4
 
 
@@ -100,7 +101,7 @@ class CommandOptions(Options):
     def refused(self, name: str, why: str, *, code: str = "bad-option") -> ConfigurationError:
         """Return the error about an option: its name and value as given, and why it is refused, with the fix."""
         value = self[name]
-        shown = "" if self._options[name].is_boolean or value is None else f" {value!s}"
+        shown = "" if self._options[name].is_boolean or value is None else f" {_shortened(str(value))}"
         suffix = " (the default)" if self.sources[name] is Source.DEFAULT else ""
         return ConfigurationError(code, f"{self.spelling(name)}{shown}{suffix}: {why}")
 
@@ -192,6 +193,10 @@ class CommandOptions(Options):
 
     def __str__(self) -> str:
         return self.getUsage()
+
+
+def _shortened(value: str) -> str:
+    return value if len(value) <= _SHOWN else f"{value[:_SHOWN]}…"
 
 
 def _described(option: Option, columns: int) -> list[str]:

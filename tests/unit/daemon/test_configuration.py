@@ -451,3 +451,10 @@ def test_a_file_is_read_exactly_where_one_is_expected(data: bytes | None) -> Non
 def test_evidence_without_type_or_file_cannot_be_expected() -> None:
     with pytest.raises(ValueError, match="neither a type nor a measurements file"):
         ExpectsEvidence(named=None, measurements=None, asked_by="--x")
+
+
+def test_one_of_certificate_and_key_that_is_empty_is_missing() -> None:
+    error = refused(
+        server, "--server-attestation-type=none", TLS_CERTIFICATE_PATH="/etc/cert.pem", TLS_PRIVATE_KEY_PATH=""
+    )
+    assert "add --tls-private-key-path FILE" in error.message

@@ -227,6 +227,35 @@ def test_empty_variables_that_mean_off() -> None:
     assert (options["listen-addr-healthcheck"], options["dev-dummy-dcap"], options["log-json"]) == (None, None, False)
 
 
+def test_a_compose_file_may_leave_certificate_and_key_empty() -> None:
+    options = server(TLS_CERTIFICATE_PATH="", TLS_PRIVATE_KEY_PATH="")
+    for name in ("tls-certificate-path", "tls-private-key-path"):
+        assert (options[name], options.is_named(name)) == (None, False)
+
+
+@pytest.mark.parametrize(
+    ("command", "variable"),
+    [
+        (ServerOptions, "CLIENT_MEASUREMENTS"),
+        (ClientOptions, "SERVER_MEASUREMENTS"),
+        (ServerOptions, "CLIENT_ATTESTATION_TYPE"),
+        (ClientOptions, "SERVER_ATTESTATION_TYPE"),
+        (ClientOptions, "TLS_CA_CERTIFICATE"),
+        (ServerOptions, "CVMPROXY_TARGET_CA"),
+    ],
+)
+def test_what_decides_whom_to_trust_is_never_empty(command: type[CommandOptions], variable: str) -> None:
+    assert f"{variable} is set but empty" in refusal(command, **{variable: ""})
+
+
+def test_a_long_value_is_refused_and_shown_in_part() -> None:
+    message = refusal(ServerOptions, f"--target-addr={'x' * 5000}")
+    assert "expected at most 4096 characters" in message
+    assert len(message) < 250
+    options = server("--server-attestation-type", "x" * 4000)
+    assert len(options.refused("server-attestation-type", "why").message) < 300
+
+
 def test_variables_of_others_are_no_concern() -> None:
     assert server(VERIFY_TLS="perhaps", PATH="/bin")["log-json"] is False
 
