@@ -181,3 +181,18 @@ def test_a_platform_that_makes_another_error_of_a_cancellation_is_late_all_the_s
     request = bench.request(0)
     bench.clock.advance(10)
     assert code(request) == "evidence-timeout"
+
+
+def test_a_place_that_was_taken_meanwhile_is_not_given_away_again():
+    bench = Bench(max_in_flight=1)
+    bench.request(0).addErrback(lambda failure: None)
+    waiting = bench.request(1)
+    waiting.addErrback(lambda failure: failure.trap(CancelledError))
+    bench.attester.asked[0][1].callback(b"document")
+    waiting.cancel()
+    # The place is free now and nobody waits: the next one takes it before the turn of the one that went away.
+    for number in (2, 3):
+        bench.request(number).addErrback(lambda failure: None)
+    bench.clock.advance(0)
+    assert bench.nonces() == [0, 2]
+    assert bench.admission.waiting == 1
