@@ -60,12 +60,17 @@ def is_end_of_file(error: SSL.Error) -> bool:
     return isinstance(error, SSL.SysCallError)
 
 
+def openssl_reasons(error: SSL.Error) -> str:
+    """What OpenSSL says was wrong, in its words."""
+    queue = error.args[0] if error.args and isinstance(error.args[0], list) else []
+    return ", ".join(dict.fromkeys(str(entry[-1]) for entry in queue)) or type(error).__name__
+
+
 def tls_error(error: SSL.Error) -> PeerError:
     """The error for a failure in the protocol itself."""
     if is_end_of_file(error):
         return TransportError("connection-lost", "the connection ended without a TLS close_notify")
-    queue = error.args[0] if error.args and isinstance(error.args[0], list) else []
-    reasons = ", ".join(dict.fromkeys(str(entry[-1]) for entry in queue)) or type(error).__name__
+    reasons = openssl_reasons(error)
     if reasons == _NO_CERTIFICATE:
         return EvidenceError("no-evidence", "the peer showed no certificate")
     return TransportError("tls-error", f"TLS failed: {reasons}")

@@ -20,6 +20,7 @@ from cvmproxy.attestation.policy import NoAttestation
 from cvmproxy.carriage.interfaces import Credential
 from cvmproxy.carriage.nonce import authority_for_nonce
 from cvmproxy.errors import ConfigurationError
+from cvmproxy.tls.alerts import openssl_reasons
 from cvmproxy.tls.settings import ClientSettings, ServerSettings, WebPKI
 
 _TLS12_CIPHERS: Final = b"ECDHE+AESGCM:ECDHE+CHACHA20:!aNULL:!PSK:!SRP"
@@ -138,9 +139,15 @@ class ClientContexts:
 
 
 def show(connection: SSL.Connection, credential: Credential) -> None:
-    """Give the connection the certificate and key that it is to show."""
-    connection.use_certificate(x509.load_der_x509_certificate(credential.certificate_der))
-    connection.use_privatekey(credential.key)  # type: ignore[arg-type] # pyOpenSSL names fewer key types than it takes
+    """Give the connection the certificate and key that it is to show.
+
+    :raises ConfigurationError: OpenSSL does not take them: a weak key or digest, or two that do not belong together.
+    """
+    try:
+        connection.use_certificate(x509.load_der_x509_certificate(credential.certificate_der))
+        connection.use_privatekey(credential.key)  # type: ignore[arg-type] # pyOpenSSL names fewer types than it takes
+    except SSL.Error as error:
+        raise _unusable(error) from error
 
 
 def refusing_context() -> SSL.Context:
@@ -152,10 +159,17 @@ def refusing_context() -> SSL.Context:
 
 
 def _show_chain(context: SSL.Context, credential: Credential) -> None:
-    context.use_certificate(x509.load_der_x509_certificate(credential.certificate_der))
-    for further in credential.chain_der:
-        context.add_extra_chain_cert(x509.load_der_x509_certificate(further))
-    context.use_privatekey(credential.key)  # type: ignore[arg-type] # as above
+    try:
+        context.use_certificate(x509.load_der_x509_certificate(credential.certificate_der))
+        for further in credential.chain_der:
+            context.add_extra_chain_cert(x509.load_der_x509_certificate(further))
+        context.use_privatekey(credential.key)  # type: ignore[arg-type] # as above
+    except SSL.Error as error:
+        raise _unusable(error) from error
+
+
+def _unusable(error: SSL.Error) -> ConfigurationError:
+    return ConfigurationError("bad-option", f"TLS does not take the certificate or its key: {openssl_reasons(error)}")
 
 
 def _trust(context: SSL.Context, peer: WebPKI) -> None:

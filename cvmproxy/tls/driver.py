@@ -141,9 +141,14 @@ class HandshakeDriver:
 
     def _credential_ready(self, credential: Credential | None) -> None:
         self._answering = None
-        if not self._ended:
+        if self._ended:
+            return
+        try:
             self._handshake = self._begin(self, credential)
-            self._step(first=self._handshake.speaks_first)
+        except Exception:  # noqa: BLE001 # whatever it is, it ends this connection alone, and at once
+            self._credential_failed(Failure())
+            return
+        self._step(first=self._handshake.speaks_first)
 
     def _credential_failed(self, failure: Failure) -> None:
         self._answering = None

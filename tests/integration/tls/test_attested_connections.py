@@ -2,15 +2,17 @@
 
 import pytest
 import pytest_twisted
+from cryptography.hazmat.primitives.asymmetric import rsa
 from doubles.attested_ends import Remembering, listening
-from doubles.nonce_carriage import UNATTESTED, NonceAppraiser, NonceIssuer, PlainIssuer
+from doubles.nonce_carriage import UNATTESTED, NonceAppraiser, NonceIssuer, PlainIssuer, self_signed
 from twisted.internet import reactor
 from twisted.internet.defer import gatherResults
 from twisted.internet.error import ConnectError
 from twisted.internet.task import deferLater
 
 from cvmproxy.attestation.policy import AttestationResult, NoAttestation
-from cvmproxy.errors import AuthenticationError, TransportError
+from cvmproxy.carriage.interfaces import Credential
+from cvmproxy.errors import AuthenticationError, ConfigurationError, TransportError
 from cvmproxy.events import HandshakeRefused, HandshakeSucceeded
 from cvmproxy.tls.interfaces import IAttestedTransport
 from cvmproxy.tls.runtime import Bounds
@@ -101,6 +103,21 @@ async def test_a_server_that_speaks_no_tls_is_a_tls_error() -> None:
         await ends.server_events.reach(1)
         assert [event.code for event in ends.server_events] == ["tls-error"]
         await plain.lost.wait()
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_certificate_that_tls_does_not_take_is_told_at_once() -> None:
+    weak = PlainIssuer()
+    key = rsa.generate_private_key(public_exponent=65537, key_size=1024)
+    weak.credential = Credential(certificate_der=self_signed(key, None), key=key)
+    async with listening(ServerSettings(credential=weak, peer=UNATTESTED)) as ends:
+        with pytest.raises(TransportError):
+            await ends.connect(UNATTESTED_CLIENT)
+        assert [event.code for event in ends.server_events] == ["bad-option"]
+        assert "key too small" in ends.server_events[0].message
+    async with listening(ServerSettings(credential=PlainIssuer(), peer=UNATTESTED)) as ends:
+        with pytest.raises(ConfigurationError):
+            await ends.connect(ClientSettings(peer=UNATTESTED, credential=weak))
 
 
 @pytest_twisted.ensureDeferred
