@@ -14,7 +14,7 @@ from zope.interface import implementer
 
 from cvmproxy.attestation.policy import PeerIdentity
 from cvmproxy.errors import CvmproxyError, RequestError
-from cvmproxy.http.accepting_phase import READING, Phase
+from cvmproxy.http.accepting_phase import READING, Phase, seconds_allowed
 from cvmproxy.http.answer import Answer
 from cvmproxy.http.deadlines import NEVER
 from cvmproxy.http.exchange import Exchange
@@ -56,7 +56,7 @@ class AcceptingConnection(Protocol):
         self._answer = Answer(None, 0.0)
         self._serving = False
         self._pumping = False
-        # Why nothing is read: no credit, or too much sent ahead. And the other direction: the requester is behind.
+        # Why nothing is read: no credit, too much sent ahead. And the other direction: the requester is behind.
         self._no_credit = False
         self._too_far_ahead = False
         self._blocked = False
@@ -86,22 +86,21 @@ class AcceptingConnection(Protocol):
 
     def dataReceived(self, data: bytes) -> None:
         """Read requests, or pass the other protocol's bytes on."""
-        phase = self._phase
-        if phase in READING:
+        if self._phase in READING or self._phase is Phase.RESPONSE:
             self._reader.receive(data)
             self._pump()
-        elif phase is Phase.RESPONSE:
-            self._reader.receive(data)
-            if self._reader.buffered > _AHEAD_BYTES:
+            if self._phase in (Phase.IDLE, Phase.RESPONSE) and self._reader.buffered > _AHEAD_BYTES:
                 self._too_far_ahead = True
                 self.transport.pauseProducing()
-        elif phase is Phase.TUNNEL and self._exchange is not None:
+        elif self._phase is Phase.TUNNEL and self._exchange is not None:
             self._answer.request_bytes += len(data)
             self._exchange.request_body(data)
             self._exchange.flush_request()
 
     def readConnectionLost(self) -> None:
         """Take the requester's end of sending; it may still want its responses."""
+        if self._eof:
+            return  # A transport that is resumed after the end may tell of it again.
         self._eof = True
         if self._phase is Phase.TUNNEL:
             if self._exchange is not None:
@@ -156,6 +155,8 @@ class AcceptingConnection(Protocol):
         self._rearm()
         if self._exchange is not None:
             self._exchange.resume_response()
+        elif self._phase is Phase.IDLE:
+            self._read_next()
 
     def stopProducing(self) -> None:
         """Nothing: ``connectionLost`` follows."""
@@ -242,12 +243,17 @@ class AcceptingConnection(Protocol):
             return
         self._pumping = True
         try:
-            while self._phase in READING and self._take_event():
+            while self._reads_on and self._take_event():
                 pass
         finally:
             self._pumping = False
-        if self._eof and self._phase in (Phase.IDLE, Phase.HEAD):
+        if self._eof and self._reads_on and self._phase is not Phase.BODY:
             self._close()
+
+    @property
+    def _reads_on(self) -> bool:
+        """Whether what comes is read now. A requester that is behind with its responses gets no further ones made."""
+        return self._phase in READING and not (self._blocked and self._phase is Phase.IDLE)
 
     def _take_event(self) -> bool:
         """Act on one event; say whether there was one."""
@@ -273,8 +279,7 @@ class AcceptingConnection(Protocol):
         if isinstance(event, RequestHead):
             self._begin(event)
         elif exchange is None:
-            # Refused by its head: what of its body came along with that is of no interest.
-            return
+            return  # Refused by its head: what of its body came along with that is of no interest.
         elif isinstance(event, BodyData):
             self._answer.request_bytes += len(event.data)
             exchange.request_body(event.data)
@@ -325,6 +330,11 @@ class AcceptingConnection(Protocol):
         self._phase = Phase.IDLE
         self._reader.next_message()
         self._rearm()
+        if not self._blocked:
+            self._read_next()
+
+    def _read_next(self) -> None:
+        """Read the next request, of which something may be here already."""
         if self._no_credit or self._too_far_ahead:
             self._no_credit = self._too_far_ahead = False
             self.transport.resumeProducing()
@@ -385,15 +395,6 @@ class AcceptingConnection(Protocol):
 
     def _rearm(self) -> None:
         """Set the deadline by what is waited for."""
-        phase = self._phase
-        now = self._clock.seconds()
-        if self._blocked:
-            self.deadline = now + self._timeouts.stall
-        elif phase is Phase.HEAD:
-            self.deadline = now + self._timeouts.head
-        elif phase is Phase.BODY and not self._no_credit:
-            self.deadline = now + self._timeouts.stall
-        elif phase is Phase.IDLE:
-            self.deadline = now + self._timeouts.idle
-        elif phase in (Phase.BODY, Phase.RESPONSE, Phase.TUNNEL):
-            self.deadline = NEVER
+        allowed = seconds_allowed(self._phase, self._timeouts, behind=self._blocked, credit=not self._no_credit)
+        if allowed is not None:
+            self.deadline = self._clock.seconds() + allowed

@@ -5,7 +5,12 @@ an answer that ends the connection from anywhere to LINGERING or CLOSED.
 """
 
 from enum import Enum
-from typing import Final
+from typing import TYPE_CHECKING, Final
+
+from cvmproxy.http.deadlines import NEVER
+
+if TYPE_CHECKING:
+    from cvmproxy.http.proxy import AcceptingTimeouts
 
 
 class Phase(Enum):
@@ -22,3 +27,20 @@ class Phase(Enum):
 
 READING: Final = frozenset({Phase.IDLE, Phase.HEAD, Phase.BODY})
 """The phases in which bytes are a request's."""
+
+
+def seconds_allowed(phase: Phase, timeouts: "AcceptingTimeouts", *, behind: bool, credit: bool) -> float | None:
+    """Return how long the requester may take for what it has to do next; ``None`` keeps the deadline that there is.
+
+    :param behind: it does not take what is sent to it.
+    :param credit: it may send more of its request.
+    """
+    if behind:
+        return timeouts.stall
+    if phase is Phase.HEAD:
+        return timeouts.head
+    if phase is Phase.IDLE:
+        return timeouts.idle
+    if phase is Phase.BODY and credit:
+        return timeouts.stall
+    return NEVER if phase in (Phase.BODY, Phase.RESPONSE, Phase.TUNNEL) else None

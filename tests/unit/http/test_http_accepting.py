@@ -1,5 +1,6 @@
 import pytest
 from doubles.http_stage import GET, OK, Stage, answer_of
+from twisted.internet.error import ConnectError
 
 from cvmproxy.http.limits import HttpLimits
 
@@ -161,10 +162,9 @@ def test_a_slow_requester_gets_its_last_response_whole(stage):
 
 def test_a_slow_requester_gets_the_answer_that_ends_its_connection(stage):
     requester = stage.requester()
-    requester.deliver(GET)
-    stage.target.deliver(OK)
-    requester.fill()
+    requester.room = 0
     requester.deliver(b"what\r\n\r\n")
+    assert requester.full
     assert requester.write_ended
     stage.wait(30)
     assert not requester.aborted
@@ -315,3 +315,47 @@ def test_no_timer_is_left_when_nobody_is_connected(stage):
     requester.lose()
     stage.wait(20)
     assert stage.clock.getDelayedCalls() == []
+
+
+def test_a_requester_that_takes_no_answers_gets_none_made(stage):
+    stage.endpoint.at_once = False
+    requester = stage.requester()
+    requester.room = 1000
+    for _ in range(4000):
+        if requester.paused:
+            break
+        requester.deliver(GET)
+        while stage.endpoint.dials:
+            stage.endpoint.refuse(ConnectError())
+    assert requester.paused
+    assert len(requester.written) < 2000
+    stage.endpoint.at_once = True
+    requester.take()
+    assert not requester.paused
+    assert len(stage.endpoint.opened) == 1
+
+
+def test_a_requester_that_is_behind_is_not_waited_for_longer_the_more_it_asks(stage):
+    stage.endpoint.at_once = False
+    requester = stage.requester()
+    requester.deliver(GET)
+    requester.fill()
+    stage.endpoint.refuse(ConnectError())
+    for _ in range(40):
+        requester.deliver(GET)
+        stage.wait(1)
+    assert requester.aborted
+
+
+def test_a_requester_that_is_behind_and_has_ended_gets_all_its_answers(stage):
+    requester = stage.requester()
+    requester.deliver(GET)
+    stage.target.deliver(OK)
+    requester.fill()
+    requester.deliver(GET)
+    requester.end()
+    assert not requester.closed
+    requester.drain()
+    stage.target.deliver(OK)
+    assert requester.take() == OK + OK
+    assert requester.closed

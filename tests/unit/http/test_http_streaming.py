@@ -98,12 +98,13 @@ def test_no_more_of_a_request_is_read_while_its_upstream_is_dialled(stage):
 def test_a_requester_behind_with_one_response_holds_up_the_next(stage):
     requester = stage.requester()
     requester.deliver(GET)
+    stage.target.take()
     stage.target.deliver(OK)
     requester.fill()
     requester.deliver(GET)
-    assert stage.target.paused
+    assert stage.target.take() == b""
     requester.drain()
-    assert not stage.target.paused
+    assert stage.target.take().startswith(b"GET ")
 
 
 def test_an_upstream_paused_by_a_slow_requester_is_not_blamed_for_it(stage):
@@ -268,3 +269,16 @@ def test_a_refused_switch_leaves_an_ordinary_exchange(stage):
     stage.target.deliver(OK)
     assert requester.take() == OK
     assert stage.target.take().startswith(b"GET /a HTTP/1.1\r\n")
+
+
+def test_an_end_that_is_told_of_twice_ends_one_direction_of_a_tunnel_once(stage):
+    requester = stage.requester()
+    requester.deliver(UPGRADE)
+    requester.end()
+    stage.target.deliver(SWITCHING)
+    # Twisted's TCP transport, resumed by the switch, reads the end again.
+    requester.end()
+    assert stage.target.write_ended
+    stage.target.deliver(b"late")
+    assert requester.take().endswith(b"\r\n\r\nlate")
+    assert not requester.closed
