@@ -1,33 +1,41 @@
 """Received bytes on their way into a decoder: blocks up to a delimiter, in linear time, and slices without joins."""
 
 from collections import deque
+from typing import Final
+
+#: Pieces that wait are joined up to this size, bytes: a great many tiny ones would take many times their bytes.
+_JOINED: Final = 4096
 
 
 class InputBuffer:
     """A queue of received pieces, taken from as blocks (heads, chunk lines) or as slices (bodies).
 
     A block that is not complete yet is held apart and grows in place, so that a delimiter is never searched for twice
-    in the same bytes; all other bytes stay in the pieces that they came in.
+    in the same bytes; all other bytes stay in the pieces that they came in, save that tiny ones are joined.
 
     :ivar held: the beginning of the block that is not complete yet; never longer than the limit it is taken with.
     """
 
-    __slots__ = ("_later", "_piece", "_start", "held")
+    __slots__ = ("_later", "_later_size", "_piece", "_start", "held")
 
     def __init__(self) -> None:
         self._piece = b""
         self._start = 0
         self._later: deque[bytes] = deque()
+        self._later_size = 0
         self.held = bytearray()
 
     def __len__(self) -> int:
         """Return how many bytes wait here."""
-        return len(self.held) + len(self._piece) - self._start + sum(map(len, self._later))
+        return len(self.held) + len(self._piece) - self._start + self._later_size
 
     def append(self, data: bytes) -> None:
         """Put received bytes behind all others."""
         if self._start < len(self._piece):
-            if data:
+            self._later_size += len(data)
+            if self._later and len(self._later[-1]) + len(data) <= _JOINED:
+                self._later[-1] += data
+            elif data:
                 self._later.append(data)
         else:
             self._piece = data
@@ -77,6 +85,7 @@ class InputBuffer:
         self.held.clear()
         self._piece, self._start = b"", 0
         self._later.clear()
+        self._later_size = 0
         return everything
 
     def _start_at(self, position: int) -> None:
@@ -84,4 +93,5 @@ class InputBuffer:
             self._start = position
         else:
             self._piece = self._later.popleft() if self._later else b""
+            self._later_size -= len(self._piece)
             self._start = 0

@@ -16,7 +16,7 @@ def test_delimiter_across_pieces() -> None:
         buffer.append(piece)
     assert len(buffer) == 8
     assert buffer.take_block(b"\r\n\r\n", 5) == b"a\r\n\r\n"
-    assert [buffer.take_slice(9), buffer.take_slice(9), buffer.take_slice(9)] == [b"bc", b"d", b""]
+    assert [buffer.take_slice(9), buffer.take_slice(9), buffer.take_slice(9)] == [b"bcd", b"", b""]
 
 
 def test_limit_counts_the_delimiter() -> None:
@@ -53,3 +53,16 @@ def test_everything() -> None:
     assert len(buffer) == 0
     buffer.append(b"g")
     assert buffer.take_all() == b"g"
+
+
+def test_tiny_pieces_that_wait_are_joined() -> None:
+    buffer = InputBuffer()
+    for _ in range(30_000):
+        buffer.append(b"ab")
+        assert len(buffer) <= 60_000
+    slices = []
+    while piece := buffer.take_slice(100_000):
+        slices.append(piece)
+        assert len(buffer) == 60_000 - sum(map(len, slices))
+    assert len(slices) < 20
+    assert b"".join(slices) == b"ab" * 30_000
