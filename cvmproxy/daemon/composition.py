@@ -18,7 +18,7 @@ from cvmproxy.carriage.admission import EvidenceAdmission
 from cvmproxy.carriage.certificate import make_leaf_key
 from cvmproxy.carriage.interfaces import CredentialSource, PeerAppraiser
 from cvmproxy.carriage.issuer import BareIssuer, EvidenceIssuer, StaticIssuer, read_operator_credential
-from cvmproxy.daemon.addresses import Origin, Target
+from cvmproxy.daemon.addresses import ListenAddress, Origin, Target
 from cvmproxy.daemon.config import (
     ClientExpects,
     CommonConfig,
@@ -35,7 +35,7 @@ from cvmproxy.daemon.configuration import client_config, expected_measurements, 
 from cvmproxy.daemon.endpoints import ListenEndpoints, dial_endpoint
 from cvmproxy.daemon.event_log import EventLog
 from cvmproxy.daemon.health import HealthResource, HealthSite
-from cvmproxy.daemon.options import ClientOptions, ServerOptions
+from cvmproxy.daemon.options import ClientOptions, CommandOptions, ServerOptions
 from cvmproxy.daemon.policy_source import ReloadableAppraiser, described, measurements_at_start
 from cvmproxy.daemon.proxy_service import Listener, ProxyParts
 from cvmproxy.events import Event, EventSink, Notice, Warned
@@ -43,6 +43,7 @@ from cvmproxy.http.header_rules import HttpTarget
 from cvmproxy.http.placement import MeasurementPlacement, OnRequests, OnResponses
 from cvmproxy.http.pool import UpstreamPool, UpstreamSettings, UpstreamTimeouts
 from cvmproxy.http.proxy import AcceptingTimeouts, ProxyFactory, ProxySettings
+from cvmproxy.platform.simulated_store import home_directory
 from cvmproxy.schemes import SCHEMES
 from cvmproxy.schemes.scheme import SchemeSettings
 from cvmproxy.tls.endpoints import AttestedClientEndpoint, AttestedServerEndpoint
@@ -61,17 +62,18 @@ def compose_server(options: ServerOptions, reactor: Any, log: EventLog) -> Proxy
 
     :raises ConfigurationError: the configuration is refused.
     """
-    config = server_config(options, SCHEMES, home=Path.home())
-    parts = _Common(reactor, config, log)
+    config = server_config(options, SCHEMES, home=home_directory(options.environment))
+    parts = _Common(reactor, config, log, options)
     parts.announce("server", config.presents, config.expects, config.target)
     tls = ServerSettings(
         credential=parts.issuer(config.presents),
-        peer=parts.expected_peer(config.expects),
+        peer=parts.expected_peer(config.expects, "client-measurements"),
         handshake_timeout_seconds=config.limits.handshake_seconds,
     )
     upstream = parts.target_endpoint(config.target, config.target_ca_file)
     factory = parts.proxy(config.target, upstream, OnRequests(_header_label), requesters=None, backend=_OWN_TARGET)
-    endpoint = AttestedServerEndpoint(parts.listening.endpoint(config.listen), tls, parts.runtime, log.emit)
+    accepting = parts.listening_endpoint("listen-addr", config.listen)
+    endpoint = AttestedServerEndpoint(accepting, tls, parts.runtime, log.emit)
     return parts.assembled(endpoint, factory)
 
 
@@ -80,14 +82,14 @@ def compose_client(options: ClientOptions, reactor: Any, log: EventLog) -> Proxy
 
     :raises ConfigurationError: the configuration is refused.
     """
-    config = client_config(options, SCHEMES, home=Path.home())
-    parts = _Common(reactor, config, log)
+    config = client_config(options, SCHEMES, home=home_directory(options.environment))
+    parts = _Common(reactor, config, log, options)
     parts.announce("client", config.presents, config.expects, config.target)
     match config.expects:
         case ExpectsOrdinaryPki(ca_file=ca_file):
             peer: PeerAppraiser | WebPKI | NoAttestation = WebPKI(host=config.target.host, ca_file=ca_file)
         case ExpectsNothing() | ExpectsEvidence() as expects:
-            peer = parts.expected_peer(expects)
+            peer = parts.expected_peer(expects, "server-measurements")
     tls = ClientSettings(
         peer=peer,
         credential=parts.issuer(config.presents),
@@ -98,22 +100,23 @@ def compose_client(options: ClientOptions, reactor: Any, log: EventLog) -> Proxy
     factory = parts.proxy(
         config.target, upstream, OnResponses(_header_label), requesters=_LOCAL_REQUESTERS, backend=None
     )
-    endpoint = parts.listening.endpoint(config.listen)
+    endpoint = parts.listening_endpoint("listen-addr", config.listen)
     return parts.assembled(endpoint, factory)
 
 
 class _Common:
     """What both sides are made of."""
 
-    def __init__(self, reactor: Any, config: CommonConfig, log: EventLog) -> None:
+    def __init__(self, reactor: Any, config: CommonConfig, log: EventLog, options: CommandOptions) -> None:
         self._reactor = reactor
+        self._options = options
         self._config = config
         self._events: EventSink = log.emit
         self._random = os.urandom
         self._leaf_key = make_leaf_key()
         self._announcements: list[Event] = [Warned(message=line) for line in config.warnings]
         self._appraiser: ReloadableAppraiser | None = None
-        self.listening = ListenEndpoints(reactor)
+        self._listening = ListenEndpoints(reactor)
         self.runtime = HandshakeRuntime(
             reactor,
             self._random,
@@ -129,11 +132,17 @@ class _Common:
         message = f"cvmproxy {version} {role}: presents {shows}, expects {demands}, target {target}"
         self._announcements.insert(0, Notice(message=message))
 
-    def expected_peer(self, expects: ServerExpects) -> PeerAppraiser | NoAttestation:
+    def listening_endpoint(self, option: str, address: ListenAddress) -> IStreamServerEndpoint:
+        """Return the endpoint of a listening address, which the option gave."""
+        with self._options.blamed(option):
+            return self._listening.endpoint(address)
+
+    def expected_peer(self, expects: ServerExpects, file_option: str) -> PeerAppraiser | NoAttestation:
         """Return what appraises the peers, or says that none is; note what the log has to say about it."""
         if isinstance(expects, ExpectsNothing):
             return NoAttestation(because=expects.because)
-        measurements = expected_measurements(expects, measurements_at_start(expects.measurements), SCHEMES)
+        with self._options.blamed(file_option):
+            measurements = expected_measurements(expects, measurements_at_start(expects.measurements), SCHEMES)
         self._announcements += [Warned(message=line) for line in (*measurements.announcements, *measurements.warnings)]
         if expects.measurements is not None:
             self._announcements.append(Notice(message=f"measurements: {described(measurements, expects.measurements)}"))
@@ -208,7 +217,7 @@ class _Common:
                 Listener(
                     purpose="health",
                     address=str(config.health),
-                    endpoint=self.listening.endpoint(config.health),
+                    endpoint=self.listening_endpoint("listen-addr-healthcheck", config.health),
                     factory=HealthSite(health),
                     lasts=True,
                 )

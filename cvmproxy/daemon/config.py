@@ -121,7 +121,8 @@ class CommonConfig:
     """What both sides have.
 
     :ivar health: where to answer health checks, or ``None``.
-    :ivar simulated_platform: the simulated platform's directory, whether or not it is used.
+    :ivar simulated_platform: the simulated platform's directory, whether or not it is used; ``None`` where a
+        user has no place for one, and nothing uses it.
     :ivar warnings: what has to be said at every start.
     """
 
@@ -129,7 +130,7 @@ class CommonConfig:
     health: ListenAddress | None
     limits: Limits
     log: LogSettings
-    simulated_platform: Path
+    simulated_platform: Path | None
     warnings: tuple[str, ...]
 
 

@@ -44,11 +44,11 @@ _LATER_SWITCHES: Final = ("log-dcap-quote", "override-azurev6-tcbinfo")
 T = TypeVar("T")
 
 
-def server_config(options: ServerOptions, schemes: Iterable[Scheme], *, home: Path) -> ServerConfig:
+def server_config(options: ServerOptions, schemes: Iterable[Scheme], *, home: Path | None) -> ServerConfig:
     """Return what a server does.
 
     :param schemes: every attestation type that there is.
-    :param home: the user's home directory.
+    :param home: the user's home directory, where there is one.
     :raises ConfigurationError: the options contradict each other, or ask for what cannot be done.
     """
     _refuse_what_comes_later(options)
@@ -66,7 +66,7 @@ def server_config(options: ServerOptions, schemes: Iterable[Scheme], *, home: Pa
         health=_health(options),
         limits=_limits(options),
         log=LogSettings(as_json=options["log-json"], debug=options["log-debug"]),
-        simulated_platform=_simulated_platform(options, home),
+        simulated_platform=_simulated_platform(options, home, presents, expects),
         warnings=_development_warnings(presents, expects),
         target=target,
         target_ca_file=target_ca,
@@ -75,7 +75,7 @@ def server_config(options: ServerOptions, schemes: Iterable[Scheme], *, home: Pa
     )
 
 
-def client_config(options: ClientOptions, schemes: Iterable[Scheme], *, home: Path) -> ClientConfig:
+def client_config(options: ClientOptions, schemes: Iterable[Scheme], *, home: Path | None) -> ClientConfig:
     """Return what a client does; as :func:`server_config`."""
     _refuse_what_comes_later(options)
     sides = _Sides(options=options, schemes=tuple(schemes))
@@ -91,7 +91,7 @@ def client_config(options: ClientOptions, schemes: Iterable[Scheme], *, home: Pa
         health=_health(options),
         limits=_limits(options),
         log=LogSettings(as_json=options["log-json"], debug=options["log-debug"]),
-        simulated_platform=_simulated_platform(options, home),
+        simulated_platform=_simulated_platform(options, home, presents, expects),
         warnings=tuple(warnings),
         target=_read(options, "target-addr", client_target),
         presents=presents,
@@ -175,7 +175,8 @@ class _Sides:
 
     def measurements(self, file_option: str) -> MeasurementsLocation | None:
         given = self.options[file_option]
-        return None if given is None else measurements_location(given)
+        with self.options.blamed(file_option):
+            return None if given is None else measurements_location(given)
 
     def _remote(self, name: str, scheme: Scheme) -> PresentsEvidence:
         provider = self.options["dev-dummy-dcap"]
@@ -304,9 +305,19 @@ def _limits(options: CommandOptions) -> Limits:
     )
 
 
-def _simulated_platform(options: CommandOptions, home: Path) -> Path:
-    given = _file(options, "simulated-platform")
-    return default_directory(options.environment, home) if given is None else given
+def _simulated_platform(options: CommandOptions, home: Path | None, *sides: object) -> Path | None:
+    directory = _file(options, "simulated-platform") or default_directory(options.environment, home)
+    if directory is None and any(_development_only(side) for side in sides):
+        why = "this user has no home directory to keep it in: add --simulated-platform DIR"
+        raise options.refused("simulated-platform", why)
+    return directory
+
+
+def _development_only(side: object) -> bool:
+    match side:
+        case PresentsEvidence(scheme=scheme) | ExpectsEvidence(named=scheme):
+            return scheme is not None and scheme.development_only
+    return False
 
 
 def _file(options: CommandOptions, name: str) -> Path | None:

@@ -102,7 +102,9 @@ class ListenEndpoints:
         try:
             return cast(IStreamServerEndpoint, serverFromString(self._reactor, address.description))
         except Exception as error:  # any plugin's parser may raise anything about its text
-            raise ConfigurationError("bad-option", f"{address}: not a server endpoint: {error}") from error
+            why = " ".join(str(error).split()) or type(error).__name__
+            fix = "write a Twisted server endpoint, as endpoint:tcp:8080"
+            raise ConfigurationError("bad-option", f"{address}: {fix} ({why})") from error
 
 
 def dial_endpoint(reactor: Any, target: Target, connect_seconds: float, events: EventSink) -> IStreamClientEndpoint:

@@ -9,7 +9,7 @@ import os
 import sys
 from collections.abc import Callable
 from threading import Event as Flag
-from typing import Any
+from typing import IO, Any
 
 from attrs import field, frozen
 from twisted.application.service import IService
@@ -52,19 +52,27 @@ def open_log(launcher: Options | None, *, program: str, as_json: bool, debug: bo
     """
     rotate = _nothing
     if launcher is None:
-        deliver = deliver_to_descriptor(sys.stdout.fileno())
+        deliver = _deliver_to(sys.stdout)
     elif "fileLogObserverFactory" in launcher:
-        deliver = deliver_to_descriptor(launcher["logFile"].fileno())
+        deliver = _deliver_to(launcher["logFile"])
     else:
         path = _twistd_log_file(launcher, program)
         if path is None:
-            deliver = deliver_to_descriptor(sys.stdout.fileno())
+            deliver = _deliver_to(sys.stdout)
         else:
             deliver, rotate = _log_file(path)
     log = EventLog(deliver, as_json=as_json, debug=debug)
     if launcher is not None and "fileLogObserverFactory" in launcher:
         launcher["fileLogObserverFactory"] = _factory_of(log)
     return OpenedLog(log=log, rotate=rotate)
+
+
+def _deliver_to(stream: IO[str] | None) -> Deliver:
+    """Return a way to write to the stream, or to nothing: standard output is ``None`` where it was closed at the start.
+
+    Its number may be that of a connection by now.
+    """
+    return deliver_to_descriptor(os.open(os.devnull, os.O_WRONLY) if stream is None else stream.fileno())
 
 
 def _twistd_log_file(launcher: Options, program: str) -> str | None:

@@ -9,7 +9,8 @@ one dash, and bad usage is one line and exit status 2, before anything listens.
 import os
 import sys
 import textwrap
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from difflib import get_close_matches
 from enum import Enum
 from typing import ClassVar, Final, NoReturn
@@ -41,8 +42,23 @@ class _EndedByHelpError(Exception):
 
 def end_with_usage_error(program: str, error: ConfigurationError) -> NoReturn:
     """Print one line on standard error and end with status 2."""
-    sys.stderr.write(f"{program}: {error.message}\n")
+    # The status is what counts where nobody can be told: standard error closed, or on a full disk.
+    with suppress(OSError):
+        if sys.stderr is not None:
+            sys.stderr.write(f"{program}: {error.message}\n")
     raise SystemExit(USAGE_STATUS)
+
+
+def end_with_answer(answer: str) -> NoReturn:
+    """Print what was asked for on standard output and end: with status 0, or 1 where it cannot be printed."""
+    try:
+        if sys.stdout is not None:
+            print(answer, flush=True)
+    except OSError:
+        # What could not be written would be tried again, and complained of, when the interpreter ends.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise SystemExit(1) from None
+    raise SystemExit(0)
 
 
 class CommandOptions(Options):
@@ -72,8 +88,7 @@ class CommandOptions(Options):
         try:
             self.read(sys.argv[1:] if options is None else options)
         except _EndedByHelpError as ended:
-            sys.stdout.write(f"{ended}\n")
-            raise SystemExit(0) from None
+            end_with_answer(str(ended))
         except ConfigurationError as error:
             end_with_usage_error(self.program, error)
         if self.parent is not None and self.parent.get("pidfile") == _TWISTD_PID_FILE:
@@ -104,6 +119,14 @@ class CommandOptions(Options):
         shown = "" if self._options[name].is_boolean or value is None else f" {_shortened(str(value))}"
         suffix = " (the default)" if self.sources[name] is Source.DEFAULT else ""
         return ConfigurationError(code, f"{self.spelling(name)}{shown}{suffix}: {why}")
+
+    @contextmanager
+    def blamed(self, name: str) -> Iterator[None]:
+        """Have an error that tells of a value name the option that gave it, too."""
+        try:
+            yield
+        except ConfigurationError as error:
+            raise ConfigurationError(error.code, f"{self.spelling(name)} {error.message}") from error
 
     def _given(self, arguments: Sequence[str]) -> dict[str, str]:
         """Return option name → text, the last of several; a boolean alone is ``true``."""

@@ -5,6 +5,7 @@ out; a host that has only the public files reads them again. Everything here blo
 """
 
 import os
+import pwd
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime, timedelta
@@ -34,15 +35,30 @@ from cvmproxy.platform.simulated_quote import TdMeasurements
 RENEW_BEFORE: Final = timedelta(days=20)
 
 
-def default_directory(environment: Mapping[str, str], home: Path) -> Path:
-    """Where the simulated platform is unless the operator says: systemd's state directory, or the user's own."""
+def home_directory(environment: Mapping[str, str]) -> Path | None:
+    """Return the user's home directory; ``None`` for a user whom the system does not know, as containers have them."""
+    of_session = environment.get("HOME", "")
+    if of_session.startswith("/"):
+        return Path(of_session)
+    try:
+        return Path(pwd.getpwuid(os.getuid()).pw_dir)
+    except KeyError:
+        return None
+
+
+def default_directory(environment: Mapping[str, str], home: Path | None) -> Path | None:
+    """Where the simulated platform is unless the operator says: systemd's state directory, or the user's own.
+
+    ``None`` where there is neither.
+    """
     of_service = environment.get("STATE_DIRECTORY", "").split(":")[0]
     if of_service:
         return Path(of_service) / "simulated"
     of_user = environment.get("XDG_STATE_HOME", "")
     # The XDG base directory specification has relative paths ignored.
-    base = Path(of_user) if of_user.startswith("/") else home / ".local" / "state"
-    return base / "cvmproxy" / "simulated"
+    if of_user.startswith("/"):
+        return Path(of_user) / "cvmproxy" / "simulated"
+    return None if home is None else home / ".local" / "state" / "cvmproxy" / "simulated"
 
 
 @frozen(kw_only=True)
@@ -190,7 +206,8 @@ class SimulatedStore:
         except OSError as error:
             where = error.filename or self.directory
             raise ConfigurationError(
-                "bad-simulated-platform", f"the simulated platform cannot be used: {where}: {error.strerror}"
+                "bad-simulated-platform",
+                f"the simulated platform (--simulated-platform) cannot be used: {where}: {error.strerror}",
             ) from error
 
 

@@ -22,13 +22,13 @@ class SchemeSettings:
 
     :ivar reactor: the Twisted reactor: times, threads and connections together, for which there is no one interface.
     :ivar now: the clock (aware, UTC).
-    :ivar simulated_platform: directory of the simulated platform.
+    :ivar simulated_platform: directory of the simulated platform; ``None`` where no simulated type is used.
     :ivar remote_quote_provider: base URL of a remote quote provider, or ``None``.
     """
 
     reactor: Any
     now: Callable[[], datetime]
-    simulated_platform: Path
+    simulated_platform: Path | None
     remote_quote_provider: str | None = None
 
 

@@ -35,6 +35,8 @@ def _verify(settings: SchemeSettings) -> VerifyingParts:
 
 
 def _store(settings: SchemeSettings) -> SimulatedStore:
+    # A configuration that uses this type has a place for it.
+    assert settings.simulated_platform is not None
     return SimulatedStore(directory=settings.simulated_platform, now=settings.now)
 
 

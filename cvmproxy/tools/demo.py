@@ -4,6 +4,7 @@ The server and the client are composed from options as the daemons are; only the
 standard error, what is meant to be read to standard output.
 """
 
+import io
 import json
 import sys
 import tempfile
@@ -26,7 +27,7 @@ from cvmproxy.daemon.endpoints import ListenEndpoints, printed_address
 from cvmproxy.daemon.event_log import EventLog
 from cvmproxy.daemon.launcher import OpenedLog
 from cvmproxy.daemon.log_writer import deliver_to_descriptor
-from cvmproxy.daemon.options import ClientOptions, ServerOptions
+from cvmproxy.daemon.options import ClientOptions, ServerOptions, end_with_usage_error
 from cvmproxy.daemon.proxy_service import ProxyParts, ProxyService, StartError
 from cvmproxy.errors import ConfigurationError
 from cvmproxy.schemes.simulated import SIMULATED
@@ -70,6 +71,14 @@ class _Chain:
 
 def run_demo(options: DemoOptions, reactor: Any) -> int:
     """Run the demo until a signal comes, or for one request; return the exit status."""
+    for name in ("listen-addr", "server-listen-addr", "target-listen-addr"):
+        try:
+            listen_address(options[name])
+        except ValueError as fix:
+            end_with_usage_error(options.program, options.refused(name, str(fix)))
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        # The picture has arrows, which not every terminal's encoding has.
+        sys.stdout.reconfigure(errors="replace")
     log = EventLog(deliver_to_descriptor(sys.stderr.fileno()), as_json=False, debug=False)
     # What is meant for the reader keeps standard output: the log must not take that over.
     quiet = FilteringLogObserver(log, [LogLevelFilterPredicate(LogLevel.warn)])

@@ -10,8 +10,9 @@ from typing import Any, Final
 
 import cvmproxy
 from cvmproxy.daemon.composition import compose_client, compose_server
-from cvmproxy.daemon.options import USAGE_STATUS, ClientOptions, ServerOptions
+from cvmproxy.daemon.options import ClientOptions, ServerOptions, end_with_answer, end_with_usage_error
 from cvmproxy.daemon.start import make_service, run_in_foreground
+from cvmproxy.errors import ConfigurationError
 from cvmproxy.tools.commands import DemoOptions, SimulatorOptions, TargetOptions
 from cvmproxy.tools.demo import run_demo
 from cvmproxy.tools.serving import run_simulator, run_target
@@ -63,15 +64,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     given = list(sys.argv[1:] if arguments is None else arguments)
     name = given[0] if given else ""
     if name in ("--help", "-h"):
-        sys.stdout.write(_help())
-        return 0
+        end_with_answer(_help())
     if name == "--version":
-        sys.stdout.write(f"cvmproxy {cvmproxy.__version__}\n")
-        return 0
+        end_with_answer(f"cvmproxy {cvmproxy.__version__}")
     if name not in _COMMANDS:
-        what = f"unknown command {name!a}" if name else "no command"
-        sys.stderr.write(f"cvmproxy: {what}: expected {', '.join(_COMMANDS)}; see cvmproxy --help\n")
-        return USAGE_STATUS
+        what = f"unknown command {name[:100]!a}" if name else "no command"
+        end_with_usage_error(
+            "cvmproxy",
+            ConfigurationError("bad-option", f"{what}: expected {', '.join(_COMMANDS)}; see cvmproxy --help"),
+        )
     from twisted.internet import reactor
 
     return _COMMANDS[name][1](reactor, given[1:])
@@ -80,7 +81,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _help() -> str:
     lines = ["Usage: cvmproxy COMMAND [options]", "", "Commands:"]
     lines += [f"    {name:<10} {meaning}" for name, (meaning, _) in _COMMANDS.items()]
-    lines += ["", "cvmproxy COMMAND --help lists a command's options. --version prints the version.", ""]
+    lines += ["", "cvmproxy COMMAND --help lists a command's options. --version prints the version."]
     return "\n".join(lines)
 
 

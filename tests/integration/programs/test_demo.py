@@ -5,6 +5,7 @@ import signal
 import socket
 from pathlib import Path
 
+import pytest
 from doubles.chain import ask
 from doubles.programs import CONSOLE, Program
 
@@ -25,6 +26,14 @@ def test_once_ends_with_1_where_something_cannot_listen(tmp_path: Path) -> None:
             assert demo.wait() == 1
             assert any("Address already in use" in line for line in demo.err.all())
             assert demo.out.all() == []
+
+
+@pytest.mark.parametrize("option", ["--listen-addr", "--server-listen-addr", "--target-listen-addr"])
+def test_a_bad_address_is_one_line_and_status_2(option: str, tmp_path: Path) -> None:
+    with Program([*CONSOLE, "demo", option, "nonsense"], cwd=tmp_path) as demo:
+        assert demo.wait() == 2
+        (line,) = demo.err.all()
+        assert line.startswith(f"cvmproxy demo: {option} nonsense: write host:port")
 
 
 def test_a_platform_that_cannot_be_used_is_one_line_and_status_2(tmp_path: Path) -> None:

@@ -66,6 +66,68 @@ def test_measurements_that_cannot_be_had_refuse_the_start(where: str, tmp_path: 
     assert where in err[0]
 
 
+@pytest.mark.parametrize(
+    ("arguments", "named"),
+    [
+        (["--listen-addr=endpoint:tcp"], "--listen-addr endpoint:tcp: write a Twisted server endpoint"),
+        (["--listen-addr=endpoint:nonsense:1"], "--listen-addr endpoint:nonsense:1: write a Twisted server endpoint"),
+        (["--listen-addr-healthcheck=systemd:front"], "--listen-addr-healthcheck systemd:front: systemd passed no"),
+        (["--client-measurements=/nowhere/m.json"], "--client-measurements /nowhere/m.json: expected a file"),
+        (["--client-measurements=ftp://host/m"], "--client-measurements ftp://host/m: expected a path, or an https"),
+        (
+            ["--client-attestation-type=simulated", "--simulated-platform=/proc/x"],
+            "the simulated platform (--simulated-platform) cannot be used: /proc/x",
+        ),
+    ],
+)
+def test_a_refusal_names_the_option(arguments: list[str], named: str, tmp_path: Path) -> None:
+    status, out, err = outcome([*SERVERS["console"], "--server-attestation-type=none", *arguments], tmp_path)
+    assert (status, out, len(err)) == (2, [], 1)
+    assert err[0].startswith(f"cvmproxy-server: {named}")
+
+
+@pytest.mark.parametrize("command", ["target", "simulator"])
+def test_a_tool_that_cannot_listen_names_option_and_address(command: str, tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        address = f"127.0.0.1:{taken.getsockname()[1]}"
+        status, out, err = outcome([*CONSOLE, command, f"--listen-addr={address}"], tmp_path, HOME=str(tmp_path))
+    assert (status, out) == (1, [])
+    assert err[-1].startswith(f"cvmproxy {command}: --listen-addr {address}: ")
+
+
+@pytest.mark.parametrize("launcher", SERVERS)
+def test_standard_output_that_is_closed_is_not_missed(launcher: str, tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        shell = (
+            f"exec 3<&{listener.fileno()}; export LISTEN_PID=$$ LISTEN_FDS=1 LISTEN_FDNAMES=front; "
+            'exec "$0" "$@" --listen-addr=127.0.0.1:0 --listen-addr-healthcheck=systemd:front >&-'
+        )
+        command = [require_program("bash"), "-c", shell, *SERVERS[launcher], "--server-attestation-type=none"]
+        with Program(command, cwd=tmp_path, fds=[listener.fileno()]) as program:
+            assert ask(listener.getsockname()).status == 200
+            program.process.terminate()
+            assert program.wait() == 0
+            assert program.err.all() == []
+
+
+@pytest.mark.parametrize(
+    ("arguments", "redirected", "status"),
+    [
+        (["server", "--nonsense"], "2>&-", 2),
+        (["server", "--nonsense"], "2>/dev/full", 2),
+        (["nonsense"], "2>/dev/full", 2),
+        (["server", "--help"], ">/dev/full", 1),
+        (["--help"], ">/dev/full", 1),
+        (["server", "--help"], ">&-", 0),
+    ],
+)
+def test_streams_that_take_nothing_change_no_status(
+    arguments: list[str], redirected: str, status: int, tmp_path: Path
+) -> None:
+    shell = [require_program("bash"), "-c", f'exec "$0" "$@" {redirected}']
+    assert outcome([*shell, *CONSOLE, *arguments], tmp_path) == (status, [], [])
+
+
 def test_a_log_file_that_cannot_be_opened_refuses_the_start(tmp_path: Path) -> None:
     command = [*TWISTD, "--logfile=/nowhere/x.log", "cvmproxy-server", "--server-attestation-type=none"]
     status, out, err = outcome(command, tmp_path)

@@ -404,6 +404,20 @@ def test_the_simulated_platform_is_the_users_own_unless_given() -> None:
     assert server(CVMPROXY_SIMULATED_PLATFORM="/srv/sim").simulated_platform == Path("/srv/sim")
 
 
+def test_a_user_without_a_home_needs_a_place_for_simulated_evidence_only() -> None:
+    def config(*arguments: str) -> ServerConfig:
+        options = ServerOptions({})
+        options.read(arguments)
+        return server_config(options, THIS_VERSION, home=None)
+
+    assert config("--server-attestation-type=none").simulated_platform is None
+    for side in ("server", "client"):
+        given = ("--server-attestation-type=none", f"--{side}-attestation-type=simulated")
+        with pytest.raises(ConfigurationError, match=r"this user has no home .* add --simulated-platform DIR$"):
+            config(*given)
+        assert config(*given, "--simulated-platform=/srv/sim").simulated_platform == Path("/srv/sim")
+
+
 def test_a_target_is_verified_with_an_own_root(tmp_path: Path) -> None:
     certificate, _ = write_pair(tmp_path)
     assert server("--target-ca", str(certificate)).target_ca_file == certificate

@@ -1,6 +1,8 @@
 """The directory of the simulated platform: made once, renewed in time, refused in one line."""
 
 import json
+import os
+import pwd
 from datetime import timedelta
 from pathlib import Path
 
@@ -10,7 +12,7 @@ from doubles.simulated import NOW, seeded
 
 from cvmproxy.errors import ConfigurationError
 from cvmproxy.platform.simulated_quote import TdMeasurements
-from cvmproxy.platform.simulated_store import SimulatedStore, default_directory
+from cvmproxy.platform.simulated_store import SimulatedStore, default_directory, home_directory
 
 
 @pytest.fixture
@@ -172,6 +174,22 @@ def test_making_that_was_interrupted_is_finished(store):
 )
 def test_the_default_directory_is_the_state_directory(environment, expected):
     assert default_directory(environment, Path("/home/u")) == Path(expected)
+
+
+def test_a_user_without_a_home_needs_a_state_directory():
+    assert default_directory({}, None) is None
+    assert default_directory({"STATE_DIRECTORY": "/s"}, None) == Path("/s/simulated")
+    assert default_directory({"XDG_STATE_HOME": "/x"}, None) == Path("/x/cvmproxy/simulated")
+
+
+def test_the_home_directory_is_the_sessions_or_the_accounts(monkeypatch):
+    assert home_directory({"HOME": "/home/u"}) == Path("/home/u")
+    for nowhere in ({}, {"HOME": ""}, {"HOME": "relative"}):
+        assert home_directory(nowhere) == Path(pwd.getpwuid(os.getuid()).pw_dir)
+    # A container may run as a user that no account has.
+    monkeypatch.setattr(os, "getuid", lambda: 2**31 - 7)
+    assert home_directory({}) is None
+    assert home_directory({"HOME": "/home/u"}) == Path("/home/u")
 
 
 def test_a_root_of_another_platform_beside_the_keys_is_refused(store, tmp_path):
