@@ -9,7 +9,6 @@ message with reserved headers, in its head or its trailers, goes no further; and
 completed resets its requester, so that a truncated body never looks whole.
 """
 
-from collections.abc import Callable
 from typing import Protocol
 
 from cvmproxy.errors import CvmproxyError
@@ -85,6 +84,19 @@ class UpstreamSide(Protocol):
         """Give credit again."""
 
 
+class Dispatcher(Protocol):
+    """What an exchange asks of whoever has the upstreams."""
+
+    def dispatch(self, exchange: "Exchange", fresh: bool) -> None:
+        """Attach an upstream, now or later, or fail the exchange.
+
+        :param fresh: only one that carried nothing yet will do.
+        """
+
+    def withdraw(self, exchange: "Exchange") -> None:
+        """Look for no upstream any more, if there is none yet: the exchange is over."""
+
+
 class Exchange:
     """One request and its response.
 
@@ -93,14 +105,14 @@ class Exchange:
 
     :param request: the head for the target, already rewritten.
     :param upgrade: the protocol that the request offers to go over to, or ``None``.
-    :param dispatch: called with the exchange to find an upstream; ``fresh`` asks for one that carried nothing yet.
+    :param dispatcher: finds an upstream for it.
     """
 
     __slots__ = (
         "_body_seen",
         "_credit",
-        "_dispatch",
         "_dispatched",
+        "_dispatcher",
         "_kept",
         "_one_direction_ended",
         "_response_paused",
@@ -120,7 +132,7 @@ class Exchange:
         request: RequestHead,
         *,
         requester: RequesterSide,
-        dispatch: Callable[["Exchange", bool], None],
+        dispatcher: Dispatcher,
         upgrade: bytes | None,
     ) -> None:
         self.request = request
@@ -132,7 +144,7 @@ class Exchange:
         self.request_complete = False
         #: The two sides exchange the bytes of another protocol.
         self.switched = False
-        self._dispatch = dispatch
+        self._dispatcher = dispatcher
         self._upstream: UpstreamSide | None = None
         self._kept: list[bytes] = []
         self._trailers: Fields = NO_FIELDS
@@ -178,7 +190,7 @@ class Exchange:
             self._upstream.flush_request()
         elif not (self._dispatched or self.over):
             self._dispatched = True
-            self._dispatch(self, False)
+            self._dispatcher.dispatch(self, False)
             if self._upstream is None and not (self.over or self.request_complete):
                 self.requester.pause_request()
 
@@ -304,7 +316,7 @@ class Exchange:
         if self._may_retry():
             self._retried = True
             self._upstream = None
-            self._dispatch(self, True)
+            self._dispatcher.dispatch(self, True)
         else:
             self.fail(code)
 
@@ -337,3 +349,5 @@ class Exchange:
                 upstream.abort()
             else:
                 upstream.release()
+        elif self._dispatched:
+            self._dispatcher.withdraw(self)

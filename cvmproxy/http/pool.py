@@ -2,11 +2,12 @@
 
 A connection belongs to the identity that its transport had when it opened. The pool has no fixed limit: a connection is
 dialled only where more exchanges wait than dials are under way; what comes free meanwhile goes to the exchange that
-waits longest, and the connection that was dialled for it to the next one, or it becomes idle. So there are never more
+waits longest, and the connection that was dialled for it to the next one, or it becomes idle; likewise where its
+requester went away. So there are never more
 than exchanges were ever under way at once, which matters where each one costs an attestation.
 """
 
-from collections import deque
+from collections import OrderedDict
 from collections.abc import Callable
 
 from attrs import field, frozen, validators
@@ -94,8 +95,9 @@ class UpstreamPool:
         self._idle: dict[UpstreamConnection, None] = {}
         self._open: set[UpstreamConnection] = set()
         self._dials: set[Deferred[IProtocol]] = set()
-        self._waiting: deque[Exchange] = deque()
-        self._waiting_for_fresh: deque[Exchange] = deque()
+        #: The one that waits longest is at the beginning.
+        self._waiting: OrderedDict[Exchange, None] = OrderedDict()
+        self._waiting_for_fresh: OrderedDict[Exchange, None] = OrderedDict()
         self._closed = False
         self._emptied: list[Deferred[None]] = []
         self._factory = Factory.forProtocol(self._new_connection)
@@ -129,10 +131,15 @@ class UpstreamPool:
                 connection.carry(exchange)
                 return
             connection.close()
-        (self._waiting_for_fresh if fresh else self._waiting).append(exchange)
-        # A dial whose exchange was served by a connection that came free meanwhile is there for this one.
+        (self._waiting_for_fresh if fresh else self._waiting)[exchange] = None
+        # A dial whose exchange was served by a connection that came free meanwhile, or given up, is there for this one.
         if len(self._waiting) + len(self._waiting_for_fresh) > len(self._dials):
             self._dial()
+
+    def withdraw(self, exchange: Exchange) -> None:
+        """Let an exchange that is over wait no more; what is dialled for it will be the next one's."""
+        self._waiting.pop(exchange, None)
+        self._waiting_for_fresh.pop(exchange, None)
 
     def close(self) -> Deferred[None]:
         """Close what is idle, give up what is being dialled, and keep nothing any more.
@@ -162,7 +169,7 @@ class UpstreamPool:
         if self._closed or not self._may_reuse(connection.identity):
             connection.close()
             return
-        exchange = self._next_waiting(self._waiting)
+        exchange = _take_first(self._waiting)
         if exchange is not None:
             connection.carry(exchange)
             return
@@ -210,16 +217,17 @@ class UpstreamPool:
         if not protocol.usable:
             self._dial_failed(protocol.failure)
             return
-        exchange = self._next_waiting(self._waiting_for_fresh) or self._next_waiting(self._waiting)
+        exchange = _take_first(self._waiting_for_fresh) or _take_first(self._waiting)
         if exchange is not None:
             protocol.carry(exchange)
         else:
             self.freed(protocol)
 
     def _dial_failed(self, failure: Failure) -> None:
-        # Each exchange in the queues has a dial of its own under way, those included that were given up meanwhile.
+        # Each exchange that waits has a dial under way: where there is one for each of them still, nobody has to fail.
         if len(self._waiting) + len(self._waiting_for_fresh) > len(self._dials):
-            exchange = (self._waiting or self._waiting_for_fresh).popleft()
+            exchange = _take_first(self._waiting) or _take_first(self._waiting_for_fresh)
+            assert exchange is not None
             exchange.fail("draining" if self._closed else self._failure_code(failure))
 
     def _failure_code(self, failure: Failure) -> str:
@@ -227,10 +235,6 @@ class UpstreamPool:
             return "upstream-connect-timeout"
         return dial_failure_code(failure.value)
 
-    @staticmethod
-    def _next_waiting(queue: deque[Exchange]) -> Exchange | None:
-        while queue:
-            exchange = queue.popleft()
-            if not exchange.over:
-                return exchange
-        return None
+
+def _take_first(queue: OrderedDict[Exchange, None]) -> Exchange | None:
+    return queue.popitem(last=False)[0] if queue else None

@@ -134,7 +134,7 @@ class ProxyFactory(Factory):
         request = request_for_target(
             head, self.settings.target, requester=connection.peer_host, additions=connection.additions
         )
-        return Exchange(request, requester=connection, dispatch=self._pool.dispatch, upgrade=head.upgrade)
+        return Exchange(request, requester=connection, dispatcher=self._pool, upgrade=head.upgrade)
 
     def served(self, event: RequestServed) -> None:
         """Tell of a request that is over."""

@@ -30,10 +30,15 @@ class Meeting:
     def __init__(self, method=b"GET", framing=NO_BODY, upgrade=None):
         self.requester, self.upstream = Recorder(), Recorder()
         self.dispatched = []
+        self.withdrawn = False
         head = RequestHead(method=method, target=b"/", fields=Fields(), framing=framing)
-        self.exchange = Exchange(
-            head, requester=self.requester, dispatch=lambda _, fresh: self.dispatched.append(fresh), upgrade=upgrade
-        )
+        self.exchange = Exchange(head, requester=self.requester, dispatcher=self, upgrade=upgrade)
+
+    def dispatch(self, exchange, fresh):
+        self.dispatched.append(fresh)
+
+    def withdraw(self, exchange):
+        self.withdrawn = True
 
     def attach(self):
         self.exchange.attach(self.upstream)
@@ -162,3 +167,12 @@ def test_a_request_is_sent_again_once_only():
         meeting.exchange.upstream_died("upstream-closed")
     assert meeting.dispatched == [False, True]
     assert meeting.requester.told == [("fail", "upstream-closed")]
+
+
+def test_an_exchange_given_up_before_there_is_an_upstream_is_withdrawn():
+    meeting = Meeting()
+    meeting.exchange.request_end()
+    meeting.exchange.flush_request()
+    assert not meeting.withdrawn
+    meeting.exchange.requester_gone()
+    assert meeting.withdrawn

@@ -276,3 +276,34 @@ def test_ten_thousand_requests_at_64_connections_dial_64_times():
             assert requester.take() == OK
             requester.deliver(GET)
     assert stage.endpoint.total == 64
+
+
+def test_requesters_that_ask_and_go_away_cost_no_more_dials_than_were_there_at_once(stage):
+    stage.endpoint.at_once = False
+    for _ in range(20):
+        requester = stage.requester()
+        requester.deliver(GET)
+        requester.lose(LOST)
+    assert stage.endpoint.total == 1
+    last = stage.requester()
+    last.deliver(GET)
+    assert stage.endpoint.total == 1
+    stage.endpoint.accept()
+    stage.target.deliver(OK)
+    assert last.take() == OK
+
+
+def test_a_dial_that_was_given_up_and_fails_fails_who_waits_for_it_now(stage):
+    stage.endpoint.at_once = False
+    first, second, third = (stage.requester() for _ in range(3))
+    first.deliver(GET)
+    first.lose(LOST)
+    second.deliver(GET)
+    third.deliver(GET)
+    assert stage.endpoint.total == 2
+    stage.endpoint.refuse(ConnectError())
+    assert answer_of(second.take())[0] == 502
+    assert third.take() == b""
+    stage.endpoint.accept()
+    stage.target.deliver(OK)
+    assert third.take() == OK
