@@ -6,7 +6,8 @@ What two implementations could read differently is refused. Decisions where the 
 * The target is in origin-form, in absolute-form of ``http`` or ``https`` with an authority that equals Host, or is
   the ``*`` of an OPTIONS request. CONNECT is refused, and so is a ``#``.
 * Content-Length is one field of 1 to 18 digits, leading zeros among them; Transfer-Encoding is one field that says
-  ``chunked``, in HTTP/1.1 only; both together are refused.
+  ``chunked``, in HTTP/1.1 only; both together are refused, and so is either with ``_`` for ``-``, which targets that
+  make variables of fields could take for it.
 * Host is one non-empty field, which only HTTP/1.0 may leave out.
 * Expect says nothing but ``100-continue``, once.
 """
@@ -69,6 +70,8 @@ def demand_request_line(beginning: bytes | bytearray) -> int:
 
 
 def _framing(version_minor: int, fields: Fields) -> Framing:
+    if b"content_length" in fields or b"transfer_encoding" in fields:
+        raise REQUESTER.malformed("a framing field with an underscore in its name")
     encodings = fields.values(b"transfer-encoding")
     lengths = fields.values(b"content-length")
     if not encodings:

@@ -35,6 +35,8 @@ REFUSED = {
     "empty length": (P + b"Content-Length:\r\n" + END, MALFORMED),
     "length of 19 digits": (P + b"Content-Length: 1000000000000000000\r\n" + END, MALFORMED),
     "length of 2**64 + 3": (P + b"Content-Length: 18446744073709551619\r\n" + END + b"abc", MALFORMED),
+    "content_length": (P + b"Content_Length: 3\r\n" + END, MALFORMED),
+    "transfer_encoding": (P + b"transfer_Encoding: chunked\r\n" + END, MALFORMED),
     "transfer-encoding gzip, chunked": (P + b"Transfer-Encoding: gzip, chunked\r\n" + END, MALFORMED),
     "transfer-encoding chunked, chunked": (P + b"Transfer-Encoding: chunked, chunked\r\n" + END, MALFORMED),
     "two transfer-encodings": (P + b"Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n" + END, MALFORMED),
