@@ -13,7 +13,7 @@ from urllib.parse import SplitResult, urlsplit
 
 from attrs import frozen
 
-_HOST: Final = re.compile(r"[A-Za-z0-9_](?:[A-Za-z0-9_.-]{0,252})")
+_HOST: Final = re.compile(r"(?=.{1,253}\Z)[A-Za-z0-9_][A-Za-z0-9_-]{0,62}(?:\.[A-Za-z0-9_-]{1,63})*\.?")
 _PATH_AND_QUERY: Final = re.compile(r"[!-~]*")
 _MAXIMUM_UNIX_PATH: Final = 107
 _DEFAULT_PORTS: Final[Mapping[str, int]] = {"http": 80, "https": 443}

@@ -23,6 +23,7 @@ from twisted.internet.endpoints import (
     serverFromString,
 )
 from twisted.internet.error import ConnectingCancelledError
+from twisted.internet.error import TimeoutError as ConnectTimeout
 from twisted.internet.interfaces import (
     IAddress,
     IProtocol,
@@ -112,7 +113,8 @@ def dial_endpoint(reactor: Any, target: Target, connect_seconds: float, events: 
 
     :param events: told why, when the target cannot be reached.
     """
-    return cast(IStreamClientEndpoint, _ReportedDial(_dial(reactor, target, connect_seconds), str(target), events))
+    endpoint = _dial(reactor, target, connect_seconds)
+    return cast(IStreamClientEndpoint, _ReportedDial(endpoint, str(target), reactor, connect_seconds, events))
 
 
 def _dial(reactor: Any, target: Target, connect_seconds: float) -> Any:
@@ -130,14 +132,17 @@ def _dial(reactor: Any, target: Target, connect_seconds: float) -> Any:
 @implementer(IStreamClientEndpoint)
 @frozen
 class _ReportedDial:
-    """Says in the log why a dial failed: the requester learns a code only."""
+    """Bounds a dial, the lookup of its name included, and says in the log why it failed: requesters learn a code."""
 
     endpoint: IStreamClientEndpoint
     target: str
+    clock: Any
+    seconds: float
     events: EventSink
 
     def connect(self, protocolFactory: IProtocolFactory) -> Deferred[IProtocol]:
         dialling: Deferred[IProtocol] = self.endpoint.connect(protocolFactory)
+        dialling.addTimeout(self.seconds, self.clock, onTimeoutCancel=_timed_out)
         return dialling.addErrback(self._report)
 
     def _report(self, failure: Failure) -> Failure:
@@ -146,6 +151,14 @@ class _ReportedDial:
             message = f"the target {self.target} cannot be reached: {why}"
             self.events(Warned(message=message, code=dial_failure_code(failure.value)))
         return failure
+
+
+def _timed_out(result: IProtocol | Failure, seconds: float) -> IProtocol | Failure:
+    # A result that came just as the time was up stays one.
+    if isinstance(result, Failure):
+        why = f"no connection within {seconds:g} s, the lookup of its name included"
+        return Failure(ConnectTimeout(string=why))
+    return result
 
 
 def printed_address(address: IAddress) -> str:

@@ -26,6 +26,7 @@ from cvmproxy.daemon.measurements_source import (
     fetch_measurements,
     read_measurements_file,
 )
+from cvmproxy.daemon.name_resolver import SharedNameResolver
 from cvmproxy.errors import CvmproxyError
 from cvmproxy.events import EventSink, Notice, Warned
 from cvmproxy.schemes.scheme import Scheme, SchemeSettings, VerifyingParts
@@ -124,6 +125,7 @@ def measurements_at_start(location: MeasurementsLocation | None) -> bytes | None
     if isinstance(location, MeasurementsFile):
         return read_measurements_file(location.path)
     reactor: Any = SelectReactor()
+    reactor.installNameResolver(SharedNameResolver(reactor))
     outcome: list[bytes | Failure] = []
 
     def begin() -> None:

@@ -11,6 +11,7 @@ from twisted.logger import globalLogBeginner
 
 from cvmproxy.daemon.event_log import EventLog
 from cvmproxy.daemon.launcher import open_log
+from cvmproxy.daemon.name_resolver import SharedNameResolver
 from cvmproxy.daemon.options import CommandOptions, end_with_usage_error
 from cvmproxy.daemon.proxy_service import ProxyParts, ProxyService
 from cvmproxy.daemon.signals import hold_reloads
@@ -27,6 +28,7 @@ def make_service(
     :param compose: options, reactor and log → the parts of the proxy.
     """
     hold_reloads()
+    reactor.installNameResolver(SharedNameResolver(reactor))
     try:
         opened = open_log(
             options.parent, program=options.program, as_json=options["log-json"], debug=options["log-debug"]

@@ -3,6 +3,7 @@
 import json
 import os
 import socket
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -274,3 +275,24 @@ def test_an_https_target_is_verified(tmp_path: Path) -> None:
                 assert int(request.recv(65536).split()[1]) == expected
                 if expected != 200:
                     assert server.wait_for_event("refused")["code"] == "pki-refused"
+
+
+NO_NAMES = (
+    "import socket, sys, threading; socket.getaddrinfo = lambda *_, **__: threading.Event().wait(); "
+    "from cvmproxy.tools.main import main; sys.exit(main())"
+)
+
+
+def test_names_that_are_never_answered_hold_up_nothing_else(tmp_path: Path) -> None:
+    options = ["--server-attestation-type=none", "--verify-tls", "--target-addr=https://target.example"]
+    limits = ["--connect-timeout=200ms", "--listen-addr=127.0.0.1:0", "--listen-addr-healthcheck=127.0.0.1:0"]
+    command = [sys.executable, "-c", NO_NAMES, "client", *options, *limits, "--log-json"]
+    with Daemon(command, cwd=tmp_path) as client:
+        for _ in range(12):
+            answer = ask(client.address())
+            assert (answer.status, b"upstream-connect-timeout" in answer.body) == (504, True)
+        assert ask(client.address("health")).status == 200
+        warning = client.wait_for_event("warning", lambda entry: "target.example" in entry["message"])
+        assert "the lookup of its name included" in warning["message"]
+        # The system's resolver still waits: the end of the process does not.
+        assert client.stop() == 0

@@ -50,6 +50,8 @@ def test_listening_addresses(text: str, address: object) -> None:
         ("host:٣", "a port from 0 to 65535"),
         ("ho st:1", "host a name or an IP address"),
         ("http://host:1", "square brackets"),
+        ("a" * 64 + ":1", "host a name or an IP address"),
+        ("a..b:1", "host a name or an IP address"),
         ("unix:relative", "unix:/path, absolute"),
         ("unix:/" + "a" * 107, "at most 107 bytes"),
         ("systemd:", "systemd:NAME"),
