@@ -311,6 +311,9 @@ class AttestedTLSProtocol(AttestedTransport, Protocol):
                 if self._wrapped is not None and self._life.state is not State.CLOSING:
                     self._wrapped.dataReceived(event.data)
             elif isinstance(event, Broken):
+                if event.error.code == "refused-by-peer":
+                    # A TLS 1.3 client had its connection open already: only now is there a refusal to tell of.
+                    self._emit(refused(self._subject, event.error, self._seconds(), None))
                 self._give(table.StreamBroken(event.error))
             else:
                 self._give(table.PeerEnded())
@@ -348,7 +351,7 @@ class AttestedTLSFactory(WrappingFactory):
     """Puts TLS with attestation under the protocols of another factory.
 
     :param settings: of a server or of a client: they decide the role.
-    :param events: gets one event for each connection.
+    :param events: gets one event for each connection; a TLS 1.3 client that is refused after it opened gets both.
     :raises ConfigurationError: the settings name a file that cannot be used.
     """
 

@@ -1,4 +1,7 @@
-"""What the event stream says of a connection: exactly one event, when it opens or when it is refused."""
+"""What the event stream says of a connection: one event, when it opens or when it is refused.
+
+A TLS 1.3 client that the server refuses has both: it opens first, and learns of the refusal at its first read.
+"""
 
 from attrs import frozen
 from twisted.internet.address import IPv4Address, IPv6Address

@@ -83,6 +83,10 @@ async def test_a_refused_tls_1_3_client_learns_of_it_when_it_reads() -> None:
         (event,) = ends.server_events
         assert isinstance(event, HandshakeRefused)
         assert event.code == "nonce-mismatch"
+        opened, refused = ends.client_events
+        assert isinstance(opened, HandshakeSucceeded)
+        assert isinstance(refused, HandshakeRefused)
+        assert (refused.code, refused.connection_id) == ("refused-by-peer", opened.connection_id)
 
 
 @pytest_twisted.ensureDeferred
