@@ -104,7 +104,7 @@ class SharedNameResolver:
         addresses: Addresses = []
         try:
             addresses = self._look_up(host, port)
-        except Exception:  # who waits has to be told, whatever it was
+        except Exception:  # noqa: BLE001  # who waits has to be told, whatever it was
             _log.failure("the lookup of a host name failed")
         self._reactor.callFromThread(self._answer, (host, port), addresses)
 
