@@ -10,7 +10,9 @@ from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_pem_private_key
 
+from cvmproxy.carriage.issuer import read_operator_credential
 from cvmproxy.errors import ConfigurationError
+from cvmproxy.tls.contexts import require_usable
 
 _MAXIMUM_BYTES: Final = 1024 * 1024
 
@@ -28,9 +30,9 @@ def require_certificates(path: Path, option: str) -> list[x509.Certificate]:
 
 
 def require_certificate_and_key(certificate: Path, key: Path, certificate_option: str, key_option: str) -> None:
-    """Read a certificate chain and its private key, and compare them.
+    """Read a certificate chain and its private key, compare them, and try whether TLS takes them.
 
-    :raises ConfigurationError: ``bad-option``; one cannot be read, or they do not belong together.
+    :raises ConfigurationError: ``bad-option``; one cannot be read, they do not belong together, or are too weak.
     """
     leaf = require_certificates(certificate, certificate_option)[0]
     try:
@@ -45,6 +47,10 @@ def require_certificate_and_key(certificate: Path, key: Path, certificate_option
         raise _refused(key_option, key, "expected a private key in PEM") from error
     if public.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo) != certified:
         raise _refused(key_option, key, f"is not the key of the first certificate in {certificate}")
+    try:
+        require_usable(read_operator_credential(certificate, key))
+    except ConfigurationError as error:
+        raise _refused(certificate_option, certificate, error.message) from error
 
 
 def _contents(path: Path, option: str) -> bytes:

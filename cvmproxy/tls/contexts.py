@@ -158,6 +158,14 @@ def refusing_context() -> SSL.Context:
     return _context()
 
 
+def require_usable(credential: Credential) -> None:
+    """Find out before the first connection whether TLS takes an operator's certificate, its chain and its key.
+
+    :raises ConfigurationError: ``bad-option``; OpenSSL's reason is in the message.
+    """
+    _show_chain(_context(), credential)
+
+
 def _show_chain(context: SSL.Context, credential: Credential) -> None:
     try:
         context.use_certificate(x509.load_der_x509_certificate(credential.certificate_der))

@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 from cryptography import x509
-from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import (
     BestAvailableEncryption,
@@ -138,8 +138,10 @@ def test_later_switches_may_be_off() -> None:
 # --- certificate files
 
 
-def write_pair(folder: Path, passphrase: bytes | None = None) -> tuple[Path, Path]:
-    key = ec.generate_private_key(ec.SECP256R1())
+def write_pair(
+    folder: Path, passphrase: bytes | None = None, key: ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey | None = None
+) -> tuple[Path, Path]:
+    key = key or ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "server.test")])
     now = datetime.now(UTC)
     certificate = (
@@ -186,6 +188,13 @@ def test_an_encrypted_key_is_refused(tmp_path: Path) -> None:
     error = refused(server, *static(*write_pair(tmp_path, b"secret")))
     assert "--tls-private-key-path" in error.message
     assert "without a passphrase" in error.message
+
+
+def test_a_key_that_tls_finds_too_weak_is_refused(tmp_path: Path) -> None:
+    weak = rsa.generate_private_key(65537, 1024)
+    error = refused(server, *static(*write_pair(tmp_path, key=weak)))
+    assert "--tls-certificate-path" in error.message
+    assert "TLS does not take the certificate or its key: ee key too small" in error.message
 
 
 def test_a_key_of_another_certificate_is_refused(tmp_path: Path) -> None:
