@@ -9,14 +9,15 @@ import os
 import stat
 from collections.abc import Callable
 from pathlib import Path
-from typing import Final, TypeAlias, cast
+from typing import Any, Final, TypeAlias, cast
 from urllib.parse import urljoin
 
 from attrs import frozen
 from OpenSSL import SSL
 from twisted.internet.defer import Deferred
-from twisted.internet.endpoints import HostnameEndpoint, wrapClientTLS
+from twisted.internet.endpoints import HostnameEndpoint
 from twisted.internet.interfaces import (
+    IOpenSSLClientConnectionCreator,
     IProtocol,
     IProtocolFactory,
     IReactorTCP,
@@ -27,6 +28,7 @@ from twisted.internet.interfaces import (
 from twisted.internet.protocol import Protocol as ByteReceiver
 from twisted.internet.ssl import platformTrust
 from twisted.internet.threads import deferToThreadPool
+from twisted.protocols.tls import TLSMemoryBIOFactory
 from twisted.python.failure import Failure
 from twisted.web.client import URI, Agent, BrowserLikePolicyForHTTPS, ResponseDone, ResponseFailed
 from twisted.web.http import PotentialDataLoss
@@ -153,7 +155,7 @@ class _Connections:
             HostnameEndpoint(self._reactor, host, uri.port, timeout=TIME_LIMIT_SECONDS), self._protocols
         )
         if uri.scheme == b"https":
-            return wrapClientTLS(self._contexts.creatorForNetloc(uri.host, uri.port), tcp)
+            return _TlsEndpoint(self._contexts.creatorForNetloc(uri.host, uri.port), tcp, self._reactor)
         return tcp
 
     def abort(self) -> None:
@@ -161,6 +163,25 @@ class _Connections:
             transport = getattr(protocol, "transport", None)
             if transport is not None:
                 transport.abortConnection()
+
+
+@implementer(IStreamClientEndpoint)
+@frozen
+class _TlsEndpoint:
+    """TLS over another endpoint, as ``wrapClientTLS``, which would flush its writes by the clock of another reactor."""
+
+    creator: IOpenSSLClientConnectionCreator
+    endpoint: IStreamClientEndpoint
+    clock: IReactorTime
+
+    def connect(self, factory: IProtocolFactory) -> Deferred[IProtocol]:
+        wrapped: Any = TLSMemoryBIOFactory(self.creator, True, factory, self.clock)
+        return self.endpoint.connect(wrapped).addCallback(_application)
+
+
+def _application(tls: Any) -> IProtocol:
+    application: IProtocol = tls.wrappedProtocol
+    return application
 
 
 @implementer(IStreamClientEndpoint)

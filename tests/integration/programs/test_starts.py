@@ -2,9 +2,13 @@
 
 import json
 import os
+import signal
 import socket
+import ssl
 import sys
+import threading
 from collections.abc import Sequence
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
@@ -201,7 +205,6 @@ def test_health_is_503_while_draining(tmp_path: Path) -> None:
 
 
 def begun_request(address: tuple[str, int]) -> socket.socket:
-    import ssl
 
     context = ssl.create_default_context()
     context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
@@ -296,3 +299,37 @@ def test_names_that_are_never_answered_hold_up_nothing_else(tmp_path: Path) -> N
         assert "the lookup of its name included" in warning["message"]
         # The system's resolver still waits: the end of the process does not.
         assert client.stop() == 0
+
+
+def test_measurements_are_fetched_over_https_at_the_start_and_at_a_reload(tmp_path: Path) -> None:
+    files = operator_files(tmp_path, "localhost")
+    content = json.dumps([{"attestation_type": "simulated"}]).encode()
+
+    class Measurements(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(200)
+            self.send_header("Content-Length", str(len(content)))
+            self.end_headers()
+            self.wfile.write(content)
+
+        def log_message(self, *arguments: object) -> None:
+            pass
+
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(files.certificate, files.key)
+    with ThreadingHTTPServer(("127.0.0.1", 0), Measurements) as measurements:
+        measurements.socket = context.wrap_socket(measurements.socket, server_side=True)
+        threading.Thread(target=measurements.serve_forever, daemon=True).start()
+        url = f"https://localhost:{measurements.server_port}/m.json"
+        options = ["--listen-addr=127.0.0.1:0", "--log-json", f"--server-measurements={url}", platform_option(tmp_path)]
+        command = [*CONSOLE, "client", "--server-attestation-type=simulated", *options]
+        with Daemon(command, cwd=tmp_path, environment={"SSL_CERT_FILE": str(files.authority)}) as client:
+            client.address()
+            client.signal(signal.SIGHUP)
+            client.wait_for_event("notice", lambda entry: "measurements reloaded" in entry["message"])
+            measurements.shutdown()
+            measurements.server_close()
+            client.signal(signal.SIGHUP)
+            warning = client.wait_for_event("warning", lambda entry: "the old ones stay in force" in entry["message"])
+            assert url in warning["message"]
+            assert client.stop() == 0
