@@ -56,6 +56,7 @@ def open_log(launcher: Options | None, *, program: str, as_json: bool, debug: bo
     elif "fileLogObserverFactory" in launcher:
         deliver = _deliver_to(launcher["logFile"])
     else:
+        _require_place_for_pid_file(launcher)
         path = _twistd_log_file(launcher, program)
         if path is None:
             deliver = _deliver_to(sys.stdout)
@@ -73,6 +74,17 @@ def _deliver_to(stream: IO[str] | None) -> Deliver:
     Its number may be that of a connection by now.
     """
     return deliver_to_descriptor(os.open(os.devnull, os.O_WRONLY) if stream is None else stream.fileno())
+
+
+def _require_place_for_pid_file(launcher: Options) -> None:
+    """Refuse what ``twistd`` would end with a traceback over. Nothing is created: an empty file would be in its way."""
+    name = launcher.get("pidfile")
+    if not name or launcher.get("chroot"):
+        return
+    path = os.path.join(launcher.get("rundir") or os.curdir, name)
+    if not os.access(path if os.path.exists(path) else os.path.dirname(path) or os.curdir, os.W_OK):
+        fix = "name another in front of the command, or none with --pidfile="
+        raise ConfigurationError("bad-option", f"twistd's --pidfile {name!a} cannot be written: {fix}")
 
 
 def _twistd_log_file(launcher: Options, program: str) -> str | None:

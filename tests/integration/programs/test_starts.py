@@ -140,6 +140,14 @@ def test_a_log_file_that_cannot_be_opened_refuses_the_start(tmp_path: Path) -> N
     assert "/nowhere/x.log" in err[0]
 
 
+@pytest.mark.parametrize("option", ["--pidfile=/nowhere/x.pid", "--pidfile=nowhere/x.pid"])
+def test_a_pid_file_that_cannot_be_written_refuses_the_start(option: str, tmp_path: Path) -> None:
+    status, out, err = outcome([*TWISTD, option, "cvmproxy-server", "--server-attestation-type=none"], tmp_path)
+    assert (status, out, len(err)) == (2, [], 1)
+    assert "--pidfile" in err[0]
+    assert "nowhere/x.pid" in err[0]
+
+
 @pytest.mark.parametrize("option", ["--syslog", "--logger=twisted.logger.textFileLogObserver"])
 def test_a_log_of_twistd_that_cannot_be_ours_refuses_the_start(option: str, tmp_path: Path) -> None:
     command = [*TWISTD, option, "cvmproxy-server", "--server-attestation-type=none"]
