@@ -5,19 +5,14 @@
 
 from collections.abc import Callable
 from datetime import datetime, timedelta
-from pathlib import Path
-from typing import Final, get_args
-
-from cryptography import x509
-from cryptography.hazmat.primitives.asymmetric.types import CertificateIssuerPrivateKeyTypes
-from cryptography.hazmat.primitives.serialization import Encoding, load_pem_private_key
+from typing import Final
 
 from cvmproxy.attestation.binding import Binding
 from cvmproxy.attestation.model import Nonce
 from cvmproxy.attestation.roles import Attester
 from cvmproxy.carriage.certificate import MAX_LEAF_SIZE, LeafKey, make_leaf
 from cvmproxy.carriage.interfaces import Credential
-from cvmproxy.errors import ConfigurationError, PlatformError
+from cvmproxy.errors import PlatformError
 
 _RENEW_AFTER: Final = timedelta(hours=1)
 
@@ -107,39 +102,3 @@ class BareIssuer:
     def _make(self) -> Credential:
         leaf_der = make_leaf(self._leaf_key, now=self._made_at, random=self._random)
         return Credential(certificate_der=leaf_der, key=self._leaf_key.key)
-
-
-def read_operator_credential(certificate_path: Path, key_path: Path) -> Credential:
-    """Read the operator's certificate with its chain, and its key, from PEM files. Blocks: call it at start-up.
-
-    :raises ConfigurationError: a file cannot be read, or they do not belong together.
-    """
-    certificate_pem, key_pem = _read(certificate_path), _read(key_path)
-    try:
-        leaf, *chain = x509.load_pem_x509_certificates(certificate_pem)
-    except ValueError as error:
-        raise ConfigurationError("bad-option", f"{certificate_path} has no usable PEM certificate: {error}") from error
-    try:
-        key = load_pem_private_key(key_pem, password=None)
-    except (ValueError, TypeError) as error:
-        raise ConfigurationError(
-            "bad-option", f"{key_path} has no usable PEM private key without a password: {error}"
-        ) from error
-    if not isinstance(key, get_args(CertificateIssuerPrivateKeyTypes)):
-        raise ConfigurationError("bad-option", f"{key_path} has a key of a kind that cannot sign")
-    if key.public_key() != leaf.public_key():
-        raise ConfigurationError(
-            "bad-option", f"the key in {key_path} is not that of the certificate in {certificate_path}"
-        )
-    return Credential(
-        certificate_der=leaf.public_bytes(Encoding.DER),
-        chain_der=tuple(certificate.public_bytes(Encoding.DER) for certificate in chain),
-        key=key,
-    )
-
-
-def _read(path: Path) -> bytes:
-    try:
-        return path.read_bytes()
-    except OSError as error:
-        raise ConfigurationError("bad-option", f"{path} cannot be read: {error.strerror}") from error

@@ -4,13 +4,14 @@ Follows the design page "Commands, options, environment": unreadable files are r
 """
 
 from pathlib import Path
-from typing import Final
+from typing import Final, get_args
 
 from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives.asymmetric.types import CertificateIssuerPrivateKeyTypes
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_pem_private_key
 
-from cvmproxy.carriage.issuer import read_operator_credential
+from cvmproxy.carriage.interfaces import Credential
 from cvmproxy.errors import ConfigurationError
 from cvmproxy.tls.contexts import require_usable
 
@@ -29,28 +30,42 @@ def require_certificates(path: Path, option: str) -> list[x509.Certificate]:
         raise _refused(option, path, "expected certificates in PEM") from error
 
 
-def require_certificate_and_key(certificate: Path, key: Path, certificate_option: str, key_option: str) -> None:
+def read_credential(certificate: Path, key: Path, certificate_option: str, key_option: str) -> Credential:
     """Read a certificate chain and its private key, compare them, and try whether TLS takes them.
 
     :raises ConfigurationError: ``bad-option``; one cannot be read, they do not belong together, or are too weak.
     """
-    leaf = require_certificates(certificate, certificate_option)[0]
+    leaf, *chain = require_certificates(certificate, certificate_option)
     try:
         certified = leaf.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
     except (ValueError, UnsupportedAlgorithm) as error:
         raise _refused(certificate_option, certificate, "its key is of a kind that is not supported") from error
-    try:
-        public = load_pem_private_key(_contents(key, key_option), password=None).public_key()
-    except TypeError as error:
-        raise _refused(key_option, key, "the key is encrypted: store it without a passphrase") from error
-    except (ValueError, UnsupportedAlgorithm) as error:
-        raise _refused(key_option, key, "expected a private key in PEM") from error
-    if public.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo) != certified:
+    private = _private_key(key, key_option)
+    if private.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo) != certified:
         raise _refused(key_option, key, f"is not the key of the first certificate in {certificate}")
+    credential = Credential(
+        certificate_der=leaf.public_bytes(Encoding.DER),
+        chain_der=tuple(further.public_bytes(Encoding.DER) for further in chain),
+        key=private,
+    )
     try:
-        require_usable(read_operator_credential(certificate, key))
+        require_usable(credential)
     except ConfigurationError as error:
         raise _refused(certificate_option, certificate, error.message) from error
+    return credential
+
+
+def _private_key(path: Path, option: str) -> CertificateIssuerPrivateKeyTypes:
+    try:
+        key = load_pem_private_key(_contents(path, option), password=None)
+    except TypeError as error:
+        raise _refused(option, path, "the key is encrypted: store it without a passphrase") from error
+    except (ValueError, UnsupportedAlgorithm) as error:
+        raise _refused(option, path, "expected a private key in PEM") from error
+    if not isinstance(key, get_args(CertificateIssuerPrivateKeyTypes)):
+        raise _refused(option, path, "the key is of a kind that cannot sign")
+    signing: CertificateIssuerPrivateKeyTypes = key
+    return signing
 
 
 def _contents(path: Path, option: str) -> bytes:

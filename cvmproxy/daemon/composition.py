@@ -17,7 +17,7 @@ from cvmproxy.attestation.policy import AttestationResult, NoAttestation
 from cvmproxy.carriage.admission import EvidenceAdmission
 from cvmproxy.carriage.certificate import make_leaf_key
 from cvmproxy.carriage.interfaces import CredentialSource, PeerAppraiser
-from cvmproxy.carriage.issuer import BareIssuer, EvidenceIssuer, StaticIssuer, read_operator_credential
+from cvmproxy.carriage.issuer import BareIssuer, EvidenceIssuer, StaticIssuer
 from cvmproxy.daemon.addresses import ListenAddress, Origin, Target
 from cvmproxy.daemon.config import (
     ClientExpects,
@@ -153,7 +153,7 @@ class _Common:
         """Return what makes this side's certificates."""
         match presents:
             case PresentsStaticCertificate():
-                return StaticIssuer(read_operator_credential(presents.certificate_path, presents.private_key_path))
+                return StaticIssuer(presents.credential)
             case PresentsNoEvidence():
                 return BareIssuer(leaf_key=self._leaf_key, now=_now, random=self._random)
             case PresentsEvidence():

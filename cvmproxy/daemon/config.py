@@ -10,6 +10,7 @@ from typing import TypeAlias
 
 from attrs import Attribute, field, frozen
 
+from cvmproxy.carriage.interfaces import Credential
 from cvmproxy.daemon.addresses import ListenAddress, Origin, Target
 from cvmproxy.daemon.measurements_source import MeasurementsLocation
 from cvmproxy.http.limits import HttpLimits
@@ -18,10 +19,13 @@ from cvmproxy.schemes.scheme import Scheme
 
 @frozen(kw_only=True)
 class PresentsStaticCertificate:
-    """Ordinary TLS: the operator's own certificate chain and key (PEM), which could be read and belong together."""
+    """Ordinary TLS: the operator's own certificate chain and key, which belong together and which TLS takes.
 
+    :ivar certificate_path: where they were read from, for the log.
+    """
+
+    credential: Credential
     certificate_path: Path
-    private_key_path: Path
 
 
 @frozen(kw_only=True)
@@ -109,14 +113,6 @@ class Limits:
 
 
 @frozen(kw_only=True)
-class LogSettings:
-    """How to log."""
-
-    as_json: bool
-    debug: bool
-
-
-@frozen(kw_only=True)
 class CommonConfig:
     """What both sides have.
 
@@ -129,7 +125,6 @@ class CommonConfig:
     listen: ListenAddress
     health: ListenAddress | None
     limits: Limits
-    log: LogSettings
     simulated_platform: Path | None
     warnings: tuple[str, ...]
 

@@ -12,7 +12,7 @@ from attrs import frozen
 
 from cvmproxy.attestation.measurements import Measurements, any_measurements, read_measurements
 from cvmproxy.daemon.addresses import ListenAddress, Origin, client_target, listen_address, origin, server_target
-from cvmproxy.daemon.certificate_files import require_certificate_and_key, require_certificates
+from cvmproxy.daemon.certificate_files import read_credential, require_certificates
 from cvmproxy.daemon.config import (
     ClientConfig,
     ClientExpects,
@@ -20,7 +20,6 @@ from cvmproxy.daemon.config import (
     ExpectsNothing,
     ExpectsOrdinaryPki,
     Limits,
-    LogSettings,
     PresentsEvidence,
     PresentsNoEvidence,
     PresentsStaticCertificate,
@@ -65,7 +64,6 @@ def server_config(options: ServerOptions, schemes: Iterable[Scheme], *, home: Pa
         listen=_read(options, "listen-addr", listen_address),
         health=_health(options),
         limits=_limits(options),
-        log=LogSettings(as_json=options["log-json"], debug=options["log-debug"]),
         simulated_platform=_simulated_platform(options, home, presents, expects),
         warnings=_development_warnings(presents, expects),
         target=target,
@@ -90,7 +88,6 @@ def client_config(options: ClientOptions, schemes: Iterable[Scheme], *, home: Pa
         listen=_read(options, "listen-addr", listen_address),
         health=_health(options),
         limits=_limits(options),
-        log=LogSettings(as_json=options["log-json"], debug=options["log-debug"]),
         simulated_platform=_simulated_platform(options, home, presents, expects),
         warnings=tuple(warnings),
         target=_read(options, "target-addr", client_target),
@@ -214,10 +211,10 @@ def _server_presents(sides: _Sides) -> ServerPresents:
     presents = sides.presents(SERVER_TYPE)
     if certificate is None or key is None:
         return presents
-    require_certificate_and_key(
+    credential = read_credential(
         certificate, key, options.spelling("tls-certificate-path"), options.spelling("tls-private-key-path")
     )
-    return PresentsStaticCertificate(certificate_path=certificate, private_key_path=key)
+    return PresentsStaticCertificate(credential=credential, certificate_path=certificate)
 
 
 def _server_expects(sides: _Sides) -> ServerExpects:
