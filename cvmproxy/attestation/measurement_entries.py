@@ -13,8 +13,8 @@ from typing import Final
 from attrs import define, field
 
 from cvmproxy.attestation.model import ReferenceEntry, RegisterReference
+from cvmproxy.attestation.operator_json import Node, shown
 from cvmproxy.attestation.registers import MeasuredType
-from cvmproxy.attestation.strict_json import Node, shown
 
 _HEX: Final = re.compile(r"(?:[0-9a-fA-F]{2})+")
 _MAXIMUM_ID_CHARACTERS: Final = 256

@@ -16,8 +16,8 @@ from attrs import field, frozen
 
 from cvmproxy.attestation.measurement_entries import EntryReader
 from cvmproxy.attestation.model import ReferenceEntry, ReferenceValues
+from cvmproxy.attestation.operator_json import Node, read_json
 from cvmproxy.attestation.registers import MeasuredType
-from cvmproxy.attestation.strict_json import Node, read_json
 
 CODE: Final = "bad-measurements-file"
 

@@ -37,7 +37,7 @@ from twisted.web.iweb import UNKNOWN_LENGTH, IAgentEndpointFactory, IResponse
 from zope.interface import implementer
 
 from cvmproxy.attestation.measurements import CODE
-from cvmproxy.attestation.strict_json import MAXIMUM_BYTES
+from cvmproxy.attestation.operator_json import MAXIMUM_BYTES
 from cvmproxy.daemon.addresses import is_loopback, origin
 from cvmproxy.errors import ConfigurationError
 

@@ -1,6 +1,6 @@
 import pytest
 
-from cvmproxy.attestation.strict_json import Node, read_json, shown
+from cvmproxy.attestation.operator_json import Node, read_json, shown
 from cvmproxy.errors import ConfigurationError
 
 
