@@ -95,6 +95,11 @@ def test_serial_numbers_are_positive_whatever_the_randomness(byte):
     assert 0 < certificate.serial_number < 1 << 127
 
 
+def test_serial_numbers_are_random():
+    serials = {x509.load_der_x509_certificate(leaf()).serial_number for _ in range(3)}
+    assert len(serials) == 3
+
+
 @pytest.mark.parametrize(
     "now",
     [

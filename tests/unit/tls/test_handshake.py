@@ -11,7 +11,7 @@ from OpenSSL import SSL
 from cvmproxy.attestation.policy import AttestationResult, NoAttestation
 from cvmproxy.carriage.interfaces import Credential
 from cvmproxy.errors import PlatformError
-from cvmproxy.tls.handshake import MAX_LEAF_BYTES, Completed, Refused
+from cvmproxy.tls.handshake import Completed, Refused
 from cvmproxy.tls.questions import CredentialRequested, EndorsementsRequested
 from cvmproxy.tls.settings import ClientSettings, ServerSettings
 
@@ -152,6 +152,18 @@ def test_no_server_name_is_the_empty_nonce(version: int) -> None:
 
 
 @both_versions
+def test_a_repeated_client_nonce_is_accepted(version: int) -> None:
+    issuer = NonceIssuer()
+    for _ in range(2):
+        pair = Pair(
+            client_engine(ClientSettings(peer=UNATTESTED, credential=PlainIssuer()), version=version, sni=b"YWJj"),
+            server_engine(ServerSettings(credential=issuer, peer=UNATTESTED)),
+        ).run()
+        assert isinstance(pair.outcomes["server"], Completed)
+    assert issuer.nonces == [b"abc", b"abc"]
+
+
+@both_versions
 def test_evidence_that_cannot_be_made_ends_with_an_alert(version: int) -> None:
     async def fail() -> None:
         raise PlatformError("evidence-unavailable", "no TPM here")
@@ -189,7 +201,7 @@ def padded_to(leaf_bytes: int) -> int:
 @both_versions
 @pytest.mark.parametrize("cut", [whole, byte_by_byte])
 def test_a_leaf_of_up_to_96_kib_passes_in_any_fragmentation(version: int, cut: Cut) -> None:
-    padding = padded_to(MAX_LEAF_BYTES - 16)
+    padding = padded_to(96 * 1024 - 16)
     pair = Pair(
         client_engine(ClientSettings(peer=NonceAppraiser(), credential=NonceIssuer(padding=padding)), version=version),
         server_engine(ServerSettings(credential=NonceIssuer(padding=padding), peer=NonceAppraiser())),
@@ -203,7 +215,7 @@ def test_a_larger_leaf_is_refused_before_it_is_read(version: int) -> None:
     appraiser = NonceAppraiser()
     pair = Pair(
         client_engine(ClientSettings(peer=appraiser, credential=PlainIssuer()), version=version),
-        server_engine(ServerSettings(credential=NonceIssuer(padding=padded_to(MAX_LEAF_BYTES + 40)), peer=UNATTESTED)),
+        server_engine(ServerSettings(credential=NonceIssuer(padding=padded_to(96 * 1024 + 40)), peer=UNATTESTED)),
     ).run()
     assert code(pair, "client") == "leaf-too-large"
     assert code(pair, "server") == "refused-by-peer"
