@@ -47,11 +47,6 @@ class Measurements:
         """The attestation types that are accepted, in the order of their first entry."""
         return tuple(dict.fromkeys(entry.attestation_type for entry in self.references.entries))
 
-    @property
-    def open_types(self) -> tuple[str, ...]:
-        """The attestation types that some entry accepts with any measurements."""
-        return tuple(dict.fromkeys(e.attestation_type for e in self.references.entries if _demands_nothing(e)))
-
 
 def read_measurements(data: bytes, *, file: str, known: Sequence[MeasuredType], named: str | None) -> Measurements:
     """Read a measurements file.
@@ -98,21 +93,22 @@ def format_entry(attestation_type: str, measured: Mapping[int, bytes], *, measur
 
 def _entries(root: Node, reader: EntryReader) -> list[ReferenceEntry]:
     if isinstance(root.value, list):
-        nodes = list(enumerate(root.value))
-        entries = [reader.list_element(node, f"entry {at}") for at, node in nodes[:_MAXIMUM_ENTRIES]]
-    else:
-        members = root.members(_FORMS)
-        if EntryReader.is_measure_object(root):
-            return [reader.measure_object(root, "attest measure")]
-        if "measurements" in members or "measurement_id" in members:
-            raise root.refused("a list of entries", "a single entry: put it in square brackets")
-        nodes = list(enumerate(members.values()))
-        entries = [reader.map_entry(name, node) for name, node in list(members.items())[:_MAXIMUM_ENTRIES]]
-    if len(nodes) > _MAXIMUM_ENTRIES:
-        raise root.refused(f"at most {_MAXIMUM_ENTRIES} entries", f"{len(nodes)}")
+        _require_number(root, len(root.value))
+        return [reader.list_element(node, f"entry {at}") for at, node in enumerate(root.value)]
+    members = root.members(_FORMS)
+    if EntryReader.is_measure_object(root):
+        return [reader.measure_object(root, "attest measure")]
+    if "measurements" in members or "measurement_id" in members:
+        raise root.refused("a list of entries", "a single entry: put it in square brackets")
+    _require_number(root, len(members))
+    return [reader.map_entry(name, node) for name, node in members.items()]
+
+
+def _require_number(root: Node, entries: int) -> None:
     if not entries:
         raise root.refused("at least one entry (an empty file would accept nothing)")
-    return entries
+    if entries > _MAXIMUM_ENTRIES:
+        raise root.refused(f"at most {_MAXIMUM_ENTRIES} entries", f"{entries}")
 
 
 def _refuse_development_entries(

@@ -127,37 +127,26 @@ class Quote:
 
     @property
     def signed_part(self) -> bytes:
-        """What the attestation key signs: everything before the size of the signature data."""
-        return signed_part(self.report, self.version, self.qe_vendor_id, self.user_data, self.reserved)
+        """What the attestation key signs, header and body: everything before the size of the signature data."""
+        header = b"".join(
+            (
+                self.version.to_bytes(2, "little"),
+                _ECDSA_P256.to_bytes(2, "little"),
+                _TEE_TDX.to_bytes(4, "little"),
+                self.reserved,
+                self.qe_vendor_id,
+                self.user_data,
+            )
+        )
+        body = self.report.serialise()
+        if self.version == 4:
+            return header + body
+        return header + self.report.body_type.to_bytes(2, "little") + len(body).to_bytes(4, "little") + body
 
     def serialise(self) -> bytes:
         """Return the quote's bytes, trailing ones included."""
         signature = self.signature.serialise()
         return self.signed_part + len(signature).to_bytes(4, "little") + signature + self.trailing
-
-
-def signed_part(
-    report: TdReport,
-    version: int = 4,
-    qe_vendor_id: bytes = INTEL_QE_VENDOR_ID,
-    user_data: bytes = bytes(20),
-    reserved: bytes = bytes(4),
-) -> bytes:
-    """Return header and body of a quote: what is there to sign before there is a signature."""
-    header = b"".join(
-        (
-            version.to_bytes(2, "little"),
-            _ECDSA_P256.to_bytes(2, "little"),
-            _TEE_TDX.to_bytes(4, "little"),
-            reserved,
-            qe_vendor_id,
-            user_data,
-        )
-    )
-    body = report.serialise()
-    if version == 4:
-        return header + body
-    return header + report.body_type.to_bytes(2, "little") + len(body).to_bytes(4, "little") + body
 
 
 def parse_quote(data: bytes) -> Quote:

@@ -3,8 +3,8 @@
 A connection belongs to the identity that its transport had when it opened. The pool has no fixed limit: a connection is
 dialled only where more exchanges wait than dials are under way; what comes free meanwhile goes to the exchange that
 waits longest, and the connection that was dialled for it to the next one, or it becomes idle; likewise where its
-requester went away. So there are never more
-than exchanges were ever under way at once, which matters where each one costs an attestation.
+requester went away. So there are never more than exchanges were ever under way at once, which matters where each one
+costs an attestation.
 """
 
 from collections import OrderedDict
@@ -102,7 +102,6 @@ class UpstreamPool:
         self._emptied: list[Deferred[None]] = []
         self._factory = Factory.forProtocol(self._new_connection)
         # Otherwise Twisted logs each dial.
-        self._factory.noisy = False
         self._factory.noisy = False
 
     @property

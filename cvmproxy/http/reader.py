@@ -56,11 +56,6 @@ class _MessageReader(Generic[HeadT]):
         """How many received bytes no event has taken yet: what a reader of a paused message holds."""
         return len(self._received)
 
-    @property
-    def between_messages(self) -> bool:
-        """Whether the last message is complete, and no other is awaited yet."""
-        return self._phase is _Phase.DONE
-
     def receive(self, data: bytes) -> None:
         """Take bytes from the network. Pause the transport while events are not asked for: there is no bound here."""
         self._received.append(data)
@@ -143,16 +138,11 @@ class RequestReader(_MessageReader[RequestHead]):
 
     :raises RequestError: from ``next_event``: ``request-malformed``, ``request-head-too-large``, ``request-version``,
         or ``request-aborted`` where the stream ends inside a message. After the end between messages, ``next_event``
-        returns ``None`` and ``exhausted`` is true.
+        returns ``None`` and nothing is ``buffered``.
     """
 
     def __init__(self, limits: HttpLimits) -> None:
         super().__init__(limits, REQUESTER, _Phase.HEAD)
-
-    @property
-    def exhausted(self) -> bool:
-        """Whether the peer has ended its stream and no byte of another message is left."""
-        return self._ended and not len(self._received)
 
     def next_message(self) -> None:
         """Go on to the next request, which may have been received already."""

@@ -12,18 +12,3 @@ SCHEMES: Final[tuple[Scheme, ...]] = (
     DCAP_TDX,
     SIMULATED,
 )
-
-
-def scheme_called(name: str) -> Scheme | None:
-    """Return the scheme of that name or alias, or ``None``."""
-    return next((scheme for scheme in SCHEMES if name == scheme.name or name in scheme.aliases), None)
-
-
-def scheme_with_oid(oid: str) -> Scheme | None:
-    """Return the scheme of that dotted OID, or ``None``."""
-    return next((scheme for scheme in SCHEMES if scheme.oid == oid), None)
-
-
-def scheme_from_remote(remote_name: str) -> Scheme | None:
-    """Return the scheme that the option word ``remote_name`` presents from a remote quote provider, or ``None``."""
-    return next((scheme for scheme in SCHEMES if scheme.remote_name and scheme.remote_name == remote_name), None)

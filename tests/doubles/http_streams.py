@@ -88,7 +88,7 @@ def read_response(
     except CvmproxyError as error:
         events.append(error.code)
     else:
-        if reader.between_messages:
+        if events and isinstance(events[-1], EndOfMessage):
             rest = reader.trailing_data()
             events += [rest] if rest else []
     return merge_bodies(events)

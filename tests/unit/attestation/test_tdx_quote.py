@@ -6,7 +6,7 @@ from doubles.requirements import require_vectors
 from doubles.tdx_scenarios import Scenario
 from doubles.tdx_vectors import TDX_QUOTES
 
-from cvmproxy.attestation.tdx_quote import MAX_QUOTE_SIZE, Quote, parse_quote, signed_part
+from cvmproxy.attestation.tdx_quote import MAX_QUOTE_SIZE, Quote, parse_quote
 from cvmproxy.attestation.tdx_report import BodyType, ExtendedBody, ServiceTdBinding
 from cvmproxy.errors import EvidenceError
 
@@ -69,7 +69,7 @@ def test_every_body_survives_the_round_trip(
 
 def test_fields_of_an_extended_body_stand_where_intel_puts_them() -> None:
     report = evolve(honest().report, td_1_5=TD_1_5, extended=EXTENDED)
-    body = signed_part(report, version=5)[54:]
+    body = evolve(honest(), version=5, report=report).signed_part[54:]
     assert body[648:649] == b"\x02"
     assert body[649:681] == b"i" * 32
     assert body[829:877] == b"H" * 48

@@ -18,10 +18,8 @@ def test_reader_stops_after_each_request() -> None:
     reader.receive(GET % 1 + GET % 2)
     first = reader.next_event()
     assert isinstance(first, RequestHead)
-    assert not reader.between_messages
     assert reader.next_event() == EndOfMessage()
     assert reader.next_event() is None
-    assert reader.between_messages
     assert reader.buffered == len(GET % 2)
     reader.next_message()
     second = reader.next_event()
@@ -56,7 +54,7 @@ def test_half_closed_requester_gets_all_answers() -> None:
         assert reader.next_event() == EndOfMessage()
         reader.next_message()
     assert reader.next_event() is None
-    assert reader.exhausted
+    assert reader.buffered == 0
 
 
 def test_empty_line_before_the_end_is_no_request() -> None:
@@ -65,7 +63,7 @@ def test_empty_line_before_the_end_is_no_request() -> None:
     assert reader.next_event() is None
     reader.receive_eof()
     assert reader.next_event() is None
-    assert reader.exhausted
+    assert reader.buffered == 0
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,10 @@ import pytest
 from doubles.attested import SettableClock, settings
 
 from cvmproxy.errors import ConfigurationError
-from cvmproxy.schemes import SCHEMES, scheme_called, scheme_from_remote, scheme_with_oid
+from cvmproxy.schemes import SCHEMES
+from cvmproxy.schemes.azure_tdx import AZURE_TDX
+from cvmproxy.schemes.dcap_tdx import DCAP_TDX
+from cvmproxy.schemes.simulated import SIMULATED
 
 TABLE = [
     ("simulated", "1.3.9900.1.1", "simulated", 48),
@@ -15,8 +18,7 @@ TABLE = [
 
 @pytest.mark.parametrize(("name", "oid", "label", "size"), TABLE)
 def test_a_scheme_is_the_one_of_the_wire_contract(name, oid, label, size):
-    scheme = scheme_called(name)
-    assert scheme is scheme_with_oid(oid)
+    (scheme,) = (scheme for scheme in SCHEMES if scheme.oid == oid)
     assert (scheme.name, scheme.oid, scheme.header_label, scheme.registers.size) == (name, oid, label, size)
 
 
@@ -31,19 +33,11 @@ def test_names_aliases_oids_and_option_words_are_unique():
 
 
 def test_an_alias_means_the_same():
-    assert scheme_called("qemu-tdx") is scheme_called("dcap-tdx")
-
-
-@pytest.mark.parametrize("name", ["", "none", "auto", "dummy", "Simulated", "azure-sev-snp"])
-def test_other_names_are_no_scheme(name):
-    assert scheme_called(name) is None
-    assert scheme_with_oid(name) is None
+    assert [scheme.name for scheme in SCHEMES if scheme.measured_type.is_called("qemu-tdx")] == ["dcap-tdx"]
 
 
 def test_the_word_for_a_remote_provider_presents_dcap_tdx():
-    assert scheme_from_remote("dummy") is scheme_called("dcap-tdx")
-    assert scheme_from_remote("") is None
-    assert scheme_from_remote("simulated") is None
+    assert [(scheme.remote_name, scheme.name) for scheme in SCHEMES if scheme.remote_name] == [("dummy", "dcap-tdx")]
 
 
 def test_only_the_simulated_scheme_is_for_development():
@@ -51,15 +45,14 @@ def test_only_the_simulated_scheme_is_for_development():
 
 
 def test_what_this_version_cannot_do_is_absent():
-    dcap, azure, simulated = (scheme_called(name) for name in ("dcap-tdx", "azure-tdx", "simulated"))
-    assert (dcap.present, dcap.verify) == (None, None)
-    assert (azure.present, azure.verify, azure.present_remote) == (None, None, None)
-    assert simulated.present
-    assert simulated.verify
+    assert (DCAP_TDX.present, DCAP_TDX.verify) == (None, None)
+    assert (AZURE_TDX.present, AZURE_TDX.verify, AZURE_TDX.present_remote) == (None, None, None)
+    assert SIMULATED.present
+    assert SIMULATED.verify
 
 
 def test_a_remote_provider_must_be_named(tmp_path):
     with pytest.raises(ConfigurationError) as caught:
-        scheme_called("dcap-tdx").present_remote(settings(tmp_path, SettableClock()))
+        DCAP_TDX.present_remote(settings(tmp_path, SettableClock()))
     assert caught.value.code == "bad-option"
     assert "--dev-dummy-dcap" in caught.value.message
