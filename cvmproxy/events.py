@@ -1,4 +1,4 @@
-"""The one typed event stream: what happened, for logs, the access log, counters and audit to render.
+"""The one typed event stream: what happened, for the log in its forms to render.
 
 An event is a frozen value; whoever makes one knows nothing of how it is shown. ``level`` and ``name`` are the class's.
 """

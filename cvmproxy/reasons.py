@@ -1,4 +1,4 @@
-"""The table of reason codes: every stable code that a log line, a counter or a 50x body can carry.
+"""The table of reason codes: every stable code that a log line or the body of an error can carry.
 
 A code is a promise: it is never reused for another meaning. ``docs/reason-codes.rst`` shows this same table, and a
 test keeps the two equal. This module imports nothing of the package.

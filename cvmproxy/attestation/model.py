@@ -85,8 +85,8 @@ class Claims:
 class RegisterReference:
     """What one register may hold: any of ``expected_any``.
 
-    :ivar warn_only: a mismatch is logged and counted, not refused. Already resolved: the reader of the file clears it
-        where the format says that it is enforced all the same (DCAP registers).
+    :ivar warn_only: a mismatch is not refused; the attestation result names the register among its warnings. Already
+        resolved: the reader of the file clears it where the format says that it is enforced all the same (DCAP).
     """
 
     expected_any: frozenset[bytes]

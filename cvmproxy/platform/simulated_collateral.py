@@ -2,7 +2,7 @@
 
 Pure, as the certificates are. TCB info and QE identity are plain JSON trees until they are signed, so a test alters
 what it wants and has it signed over the exact bytes. One set is kept and shipped as one JSON object in the nine fields
-of dcap-qvl, the form that ``cvmproxy inspect --collateral`` reads.
+of dcap-qvl.
 """
 
 import json
