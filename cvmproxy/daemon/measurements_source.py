@@ -7,7 +7,6 @@ file: at start it is refused, on a reload the old file stays.
 
 import os
 import stat
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final, TypeAlias, cast
 from urllib.parse import urljoin
@@ -40,6 +39,7 @@ from cvmproxy.attestation.measurements import CODE
 from cvmproxy.attestation.operator_json import MAXIMUM_BYTES
 from cvmproxy.daemon.addresses import is_loopback, origin
 from cvmproxy.errors import ConfigurationError
+from cvmproxy.platform.deadline import within
 
 TIME_LIMIT_SECONDS: Final = 10.0
 MAXIMUM_REDIRECTS: Final = 3
@@ -121,22 +121,11 @@ async def fetch_measurements(
         return cast(bytes, await deferToThreadPool(reactor, pool, read_measurements_file, location.path))
     connections = _Connections(reactor, platformTrust() if trust_root is None else trust_root)
     agent = Agent.usingEndpointFactory(reactor, connections)
-    fetching: Deferred[bytes] = Deferred.fromCoroutine(_follow(agent, location.url))
-    fetching.addTimeout(TIME_LIMIT_SECONDS, reactor, onTimeoutCancel=_timed_out(location.url))
+    late = _refused(location.url, f"an answer within {TIME_LIMIT_SECONDS:g} s", "none")
     try:
-        return await fetching
+        return await within(TIME_LIMIT_SECONDS, _follow(agent, location.url), clock=reactor, late=late)
     finally:
         connections.abort()
-
-
-def _timed_out(url: str) -> Callable[[bytes | Failure, float], bytes | Failure]:
-    def translate(result: bytes | Failure, seconds: float) -> bytes | Failure:
-        # A result that came just as the time was up stays one.
-        if isinstance(result, Failure):
-            return Failure(_refused(url, f"an answer within {seconds:g} s", "none"))
-        return result
-
-    return translate
 
 
 @implementer(IAgentEndpointFactory)
