@@ -47,7 +47,8 @@ class TcbVerdict:
 
     :ivar status: converged over platform, TDX module and quoting enclave.
     :ivar advisory_ids: of all three levels, each once, sorted.
-    :ivar date: of the platform's level; :ivar module_date: of the module's, ``None`` where no module identity decides.
+    :ivar date: of the platform's level; :ivar qe_date: of the quoting enclave's.
+    :ivar module_date: of the TDX module's, ``None`` where no module identity decides.
     """
 
     status: TcbStatus

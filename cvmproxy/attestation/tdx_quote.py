@@ -117,13 +117,13 @@ class Quote:
     :ivar trailing: bytes after the signature data, which nothing signs and nothing reads.
     """
 
-    version: int = field(default=4, validator=validators.in_((4, 5)))
-    reserved: bytes = field(default=bytes(4), validator=[validators.min_len(4), validators.max_len(4)])
-    qe_vendor_id: bytes = field(default=INTEL_QE_VENDOR_ID, validator=[validators.min_len(16), validators.max_len(16)])
-    user_data: bytes = field(default=bytes(20), validator=[validators.min_len(20), validators.max_len(20)])
+    version: int = field(validator=validators.in_((4, 5)))
+    reserved: bytes = fixed_bytes(4)
+    qe_vendor_id: bytes = fixed_bytes(16)
+    user_data: bytes = fixed_bytes(20)
     report: TdReport
     signature: QuoteSignature
-    trailing: bytes = b""
+    trailing: bytes
 
     @property
     def signed_part(self) -> bytes:
