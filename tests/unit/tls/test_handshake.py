@@ -1,13 +1,14 @@
 import pytest
-from attrs import evolve
 from cryptography import x509
 from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import NameOID
 from doubles.engine_pairs import Answers, Cut, Pair, byte_by_byte, client_engine, server_engine, whole
-from doubles.nonce_carriage import UNATTESTED, NonceAppraiser, NonceIssuer, PlainIssuer, self_signed
+from doubles.nonce_carriage import UNATTESTED, NonceAppraiser, NonceIssuer, PlainIssuer, PresentedDocument, self_signed
 from doubles.raw_openssl import pump, raw_client
 from OpenSSL import SSL
 
+from cvmproxy.attestation.model import Nonce
 from cvmproxy.attestation.policy import AttestationResult, NoAttestation
 from cvmproxy.carriage.interfaces import Credential
 from cvmproxy.errors import PlatformError
@@ -224,20 +225,34 @@ def test_a_larger_leaf_is_refused_before_it_is_read(version: int) -> None:
 
 @both_versions
 def test_only_the_leaf_is_looked_at(version: int) -> None:
-    class WithChain(NonceIssuer):
-        needs_nonce = False
+    authority, key = PlainIssuer().credential, NonceIssuer().key
+    issuer = x509.load_der_x509_certificate(authority.certificate_der)
+    # OpenSSL takes a certificate in its issuer's name for self-signed, and goes no further.
+    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "leaf")])
+    builder = x509.CertificateBuilder(subject_name=subject, issuer_name=issuer.subject, serial_number=1)
+    builder = builder.public_key(key.public_key())
+    builder = builder.not_valid_before(issuer.not_valid_before_utc).not_valid_after(issuer.not_valid_after_utc)
+    leaf_der = builder.sign(authority.key, SHA256()).public_bytes(Encoding.DER)
 
-        async def issue(self, peer_nonce: bytes) -> Credential:
-            further = (self_signed(NonceIssuer().key, b"not looked at"),)
-            return evolve(await super().issue(peer_nonce), chain_der=further)
+    class Reading(NonceAppraiser):
+        def __init__(self) -> None:
+            super().__init__()
+            self.leaves: list[bytes] = []
 
-    appraiser = NonceAppraiser()
+        def read(self, leaf_der: bytes, nonce: Nonce) -> PresentedDocument:
+            self.leaves.append(leaf_der)
+            return PresentedDocument(document=nonce, nonce=nonce)
+
+    server = PlainIssuer()
+    server.credential = Credential(certificate_der=leaf_der, chain_der=(authority.certificate_der,), key=key)
+    appraiser = Reading()
     pair = Pair(
         client_engine(ClientSettings(peer=appraiser, credential=PlainIssuer()), version=version),
-        server_engine(ServerSettings(credential=WithChain(), peer=UNATTESTED)),
+        server_engine(ServerSettings(credential=server, peer=UNATTESTED)),
     ).run()
-    assert code(pair, "client") == "nonce-mismatch"
-    assert appraiser.appraisals == 1
+    assert isinstance(pair.outcomes["client"], Completed)
+    assert len(pair.client.connection.get_peer_cert_chain()) == 2
+    assert appraiser.leaves == [leaf_der]
 
 
 # -- dialogues with a client or a server that is plain OpenSSL
