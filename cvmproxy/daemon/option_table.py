@@ -75,6 +75,15 @@ def _limit(name: str, meaning: str, default: str, read: Callable[[str], object] 
 
 _LISTENING: Final = "host:port, [v6]:port, :port, unix:/path, systemd:NAME or endpoint:STRING"
 
+SIMULATED_PLATFORM: Final = Option(
+    name="simulated-platform",
+    meaning="directory of the simulated platform; made on first use",
+    group=DEVELOPMENT,
+    metavar="DIR",
+    default_words="a directory of the user's own",
+    ours=True,
+)
+
 _COMMON: Final = (
     Option(
         name="listen-addr",
@@ -125,14 +134,7 @@ _COMMON: Final = (
         "accept the TDX module level that Azure v6 hosts report (not in this version)",
         DEVELOPMENT,
     ),
-    Option(
-        name="simulated-platform",
-        meaning="directory of the simulated platform; made on first use",
-        group=DEVELOPMENT,
-        metavar="DIR",
-        default_words="a directory of the user's own",
-        ours=True,
-    ),
+    SIMULATED_PLATFORM,
 )
 
 SERVER_OPTIONS: Final = (

@@ -1,23 +1,14 @@
 """The options of the tools, as tables; the reader is that of the two main commands."""
 
-from typing import Final
+from attrs import evolve
 
-from cvmproxy.daemon.option_table import ADDRESSES, DEVELOPMENT, Option
+from cvmproxy.daemon.option_table import ADDRESSES, DEVELOPMENT, SIMULATED_PLATFORM, Option
 from cvmproxy.daemon.option_values import boolean, seconds_or_none_at_all
 from cvmproxy.daemon.options import CommandOptions
 
 
 def _address(name: str, meaning: str, default: str) -> Option:
     return Option(name=name, meaning=meaning, group=ADDRESSES, metavar="ADDRESS", default=default, ours=True)
-
-
-_PLATFORM: Final = Option(
-    name="simulated-platform",
-    meaning="directory of the simulated platform; made on first use",
-    group=DEVELOPMENT,
-    metavar="DIR",
-    ours=True,
-)
 
 
 class TargetOptions(CommandOptions):
@@ -35,7 +26,7 @@ class SimulatorOptions(CommandOptions):
     about = "Serves a simulated TDX platform: a remote quote provider, its collateral, and root.pem. INSECURE."
     table = (
         _address("listen-addr", "where to accept connections", "127.0.0.1:8090"),
-        _PLATFORM,
+        SIMULATED_PLATFORM,
         Option(
             name="quote-delay",
             meaning="how long every quote takes, for trying out a slow platform",
@@ -66,5 +57,5 @@ class DemoOptions(CommandOptions):
         _address("listen-addr", "where the client accepts plain HTTP; port 0 is any free one", "127.0.0.1:0"),
         _address("server-listen-addr", "where the server accepts attested TLS", "127.0.0.1:0"),
         _address("target-listen-addr", "where the target accepts plain HTTP", "127.0.0.1:0"),
-        _PLATFORM,
+        evolve(SIMULATED_PLATFORM, default_words="a temporary one"),
     )

@@ -30,12 +30,13 @@ from cvmproxy.daemon.log_writer import deliver_to_descriptor
 from cvmproxy.daemon.options import ClientOptions, ServerOptions, end_with_usage_error
 from cvmproxy.daemon.proxy_service import ProxyParts, ProxyService, StartError
 from cvmproxy.errors import ConfigurationError
+from cvmproxy.http.reserved import ATTESTATION_TYPE, MEASUREMENT
 from cvmproxy.schemes.simulated import SIMULATED
 from cvmproxy.tools.commands import DemoOptions
 from cvmproxy.tools.target import TargetFactory
 
-_TYPE: Final = "X-Flashbots-Attestation-Type"
-_MEASUREMENT: Final = "X-Flashbots-Measurement"
+_TYPE: Final = ATTESTATION_TYPE.decode("ascii")
+_MEASUREMENT: Final = MEASUREMENT.decode("ascii")
 _MUTUAL: Final = ("--server-attestation-type=simulated", "--client-attestation-type=simulated", "--drain-grace=2s")
 
 _SHOWN: Final = """\
