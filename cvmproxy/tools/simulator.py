@@ -12,6 +12,7 @@
 ======================================== ==========================================================================
 """
 
+import re
 from collections.abc import Mapping
 from typing import Any, Final
 from urllib.parse import quote as url_quote
@@ -35,7 +36,7 @@ from cvmproxy.platform.simulated_store import SimulatedStore
 
 _log: Final = Logger()
 
-_REPORT_DATA_HEX_DIGITS: Final = (64, 128)
+_REPORT_DATA: Final = re.compile("(?:[0-9a-fA-F]{64}){1,2}")
 
 
 @frozen(kw_only=True)
@@ -60,6 +61,12 @@ def simulator_site(store: SimulatedStore, *, quote_delay_seconds: float = 0.0, r
     site.displayTracebacks = False
     site.noisy = False
     return site
+
+
+def read_report_data(text: str) -> bytes | None:
+    """Return the 64 bytes that are meant by 64 hex digits, with zeros after them, or by 128; else ``None``."""
+    # Python's own reader of hex skips blanks.
+    return bytes.fromhex(text).ljust(64, b"\0") if _REPORT_DATA.fullmatch(text) else None
 
 
 class _UnloggedSite(Site):
@@ -101,17 +108,13 @@ class _Simulator(Resource):
         return _collateral_answer(path, _parameters(request), await self._directory.current())
 
     async def _quote(self, report_data_hex: str) -> _Answer:
-        try:
-            report_data = bytes.fromhex(report_data_hex)
-        except ValueError:
-            report_data = b""
-        # Python's reader of hex skips blanks, so that the digits are counted.
-        if not report_data or len(report_data_hex) not in _REPORT_DATA_HEX_DIGITS or " " in report_data_hex:
+        report_data = read_report_data(report_data_hex)
+        if report_data is None:
             return _Answer(status=400, body=b"give 64 or 128 hex digits: 32 or 64 bytes of report data\n")
         if self._quote_delay_seconds > 0:
             await deferLater(self._reactor, self._quote_delay_seconds)
         self._quotes_made += 1
-        return _Answer(body=self._platform.quote(report_data.ljust(64, b"\0")), content_type="application/octet-stream")
+        return _Answer(body=self._platform.quote(report_data), content_type="application/octet-stream")
 
 
 def _parameters(request: Request) -> Mapping[str, str]:
