@@ -22,7 +22,7 @@ from cvmproxy.attestation.certificate_parts import has_known_head, take_apart
 from cvmproxy.errors import EvidenceError
 
 MAX_LEAF_SIZE: Final = 96 * 1024
-"""Bytes of DER; a larger leaf is refused before it is parsed."""
+"""Bytes of DER; a larger leaf is refused before it is parsed, here and by the handshake engine."""
 
 VALIDITY: Final = timedelta(hours=2)
 """Before and after the moment of making."""

@@ -26,6 +26,7 @@ from OpenSSL.crypto import FILETYPE_ASN1, X509, dump_certificate
 
 from cvmproxy.attestation.model import Nonce
 from cvmproxy.attestation.policy import NoAttestation, PeerIdentity
+from cvmproxy.carriage.certificate import MAX_LEAF_SIZE
 from cvmproxy.carriage.interfaces import Credential, PeerAppraiser
 from cvmproxy.carriage.nonce import nonce_from_authorities, nonce_from_server_name
 from cvmproxy.errors import CvmproxyError, EvidenceError, NonceError
@@ -35,9 +36,6 @@ from cvmproxy.tls.flight import ServerFlightScanner
 from cvmproxy.tls.questions import Ask, CredentialRequested, EndorsementsRequested
 from cvmproxy.tls.settings import WebPKI
 from cvmproxy.tls.web_pki import refusal_under_web_pki
-
-MAX_LEAF_BYTES: Final = 96 << 10
-"""A larger certificate is refused before it is parsed here."""
 
 #: What OpenSSL calls the state of a TLS 1.3 client that has read a CertificateRequest. Held by a canary test.
 CERTIFICATE_REQUEST_READ: Final = b"SSLv3/TLS read server certificate request"
@@ -170,8 +168,8 @@ class Handshake:
         if isinstance(self._peer, NoAttestation):
             return self._peer
         leaf_der = dump_certificate(FILETYPE_ASN1, certificate)
-        if len(leaf_der) > MAX_LEAF_BYTES:
-            raise EvidenceError("leaf-too-large", f"the certificate has {len(leaf_der)} bytes, over {MAX_LEAF_BYTES}")
+        if len(leaf_der) > MAX_LEAF_SIZE:
+            raise EvidenceError("leaf-too-large", f"the certificate has {len(leaf_der)} bytes, over {MAX_LEAF_SIZE}")
         presented = self._peer.read(leaf_der, self._nonce)
         return self._peer.appraise(presented, self._ask(EndorsementsRequested(presented=presented)))
 
