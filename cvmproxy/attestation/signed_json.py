@@ -2,7 +2,8 @@
 
 Signatures of collateral are over the bytes of a member's value as they stand in the body: they are cut out, never
 re-serialised. Repeated keys, ``NaN``, fractions and huge numbers are refused (RFC 8259, section 4); so is nesting that
-the interpreter would not follow.
+the interpreter would not follow. An operator's file is read by :mod:`cvmproxy.attestation.operator_json`, which keeps
+places in place of bytes.
 """
 
 import json
