@@ -1,8 +1,8 @@
 """JSON that an operator wrote, read so that it can mean one thing only, and every complaint names its place.
 
 RFC 8259 text in UTF-8; beyond it: no member twice in an object, no NaN or Infinity, bounded size and depth. A
-:class:`Node` knows its JSON pointer (RFC 6901), so that whoever reads it can say where something else was expected. What a peer or Intel sent is read by
-:mod:`cvmproxy.attestation.signed_json`, which keeps bytes in place of places.
+:class:`Node` knows its JSON pointer (RFC 6901), so that whoever reads it can say where something else was expected.
+What a peer or Intel sent is read by :mod:`cvmproxy.attestation.signed_json`, which keeps bytes in place of places.
 """
 
 import json
