@@ -36,7 +36,9 @@ def succeeded(subject: Subject, identity: PeerIdentity, tls_version: str, second
     """The event of a connection that opened."""
     if isinstance(identity, AttestationResult):
         attestation_type, measurement_id = identity.attestation_type, identity.measurement_id
-        facts = identity.claims.platform.facts()
+        facts = dict(identity.claims.platform.facts())
+        if identity.warnings:
+            facts["warn_only_mismatches"] = ",".join(map(str, identity.warnings))
     else:
         attestation_type, measurement_id, facts = "none", "", {"because": identity.because}
     return HandshakeSucceeded(
