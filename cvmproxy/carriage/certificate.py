@@ -34,10 +34,10 @@ _RSA_BITS: Final = range(2048, 8192 + 1)
 _CURVES: Final = (ec.SECP256R1, ec.SECP384R1, ec.SECP521R1)
 
 _ECDSA_WITH_SHA256: Final = der.sequence(der.object_identifier("1.2.840.10045.4.3.2"))
-_PRINTABLE_STRING: Final = 0x13
-_SET: Final = 0x31
 _NAME: Final = der.sequence(
-    der.element(_SET, der.sequence(der.object_identifier("2.5.4.3"), der.element(_PRINTABLE_STRING, b"Constellation")))
+    der.element(
+        der.SET, der.sequence(der.object_identifier("2.5.4.3"), der.element(der.PRINTABLE_STRING, b"Constellation"))
+    )
 )
 _VERSION_3: Final = der.element(0xA0, der.integer(2))
 _EXTENSIONS: Final = 0xA3

@@ -14,6 +14,8 @@ from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.x509.oid import NameOID
 
+from cvmproxy.attestation.der_decoding import DerError, content_of, elements, only_element
+from cvmproxy.attestation.der_encoding import OBJECT_IDENTIFIER, PRINTABLE_STRING, SEQUENCE, SET, UTF8_STRING
 from cvmproxy.attestation.model import Nonce
 from cvmproxy.errors import NonceError
 
@@ -21,6 +23,10 @@ NONCE_SIZE: Final = 32
 """Bytes of a nonce that we send. A peer's may have any length."""
 
 _BASE64: Final = re.compile(rb"(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?")
+
+_COMMON_NAME: Final = b"\x55\x04\x03"
+"""2.5.4.3, encoded."""
+_STRINGS: Final = frozenset({PRINTABLE_STRING, UTF8_STRING})
 
 
 def encode_nonce(nonce: Nonce) -> bytes:
@@ -54,13 +60,31 @@ def nonce_from_authorities(names_der: Sequence[bytes]) -> Nonce:
     if len(names_der) != 1:
         raise NonceError("nonce-malformed", f"the server's request names {len(names_der)} authorities instead of one")
     try:
-        common_names = x509.Name.from_bytes(names_der[0]).get_attributes_for_oid(NameOID.COMMON_NAME)
-    except ValueError as error:
+        common_names = _common_names(names_der[0])
+    except DerError as error:
         raise NonceError("nonce-malformed", f"the authority's name cannot be read: {error}") from None
     if len(common_names) != 1:
         raise NonceError("nonce-malformed", f"the authority's name has {len(common_names)} common names instead of one")
-    value = common_names[0].value
-    return decode_nonce(value if isinstance(value, bytes) else value.encode())
+    kind, value = common_names[0]
+    if kind not in _STRINGS:
+        raise NonceError("nonce-malformed", "the authority's common name is neither PrintableString nor UTF8String")
+    return decode_nonce(value)
+
+
+def _common_names(name_der: bytes) -> list[tuple[int, bytes]]:
+    """Return tag and content of each common name of a DER name (RFC 5280, section 4.1.2.4).
+
+    The certificate library would decode every attribute, and warn of what it finds odd in a stranger's.
+    """
+    found = []
+    for relative in elements(only_element(name_der, SEQUENCE)):
+        for attribute in elements(content_of(relative, SET)):
+            members = list(elements(content_of(attribute, SEQUENCE)))
+            if len(members) != 2:
+                raise DerError(f"an attribute has {len(members)} members where two were expected")
+            if content_of(members[0], OBJECT_IDENTIFIER) == _COMMON_NAME:
+                found.append(members[1])
+    return found
 
 
 def authority_for_nonce(nonce: Nonce) -> x509.Certificate:

@@ -217,6 +217,7 @@ async def _response(agent: Agent, url: str, at: str) -> IResponse:
     try:
         headers = Headers({b"User-Agent": [b"cvmproxy"], b"Accept": [b"application/json"]})
         return await agent.request(b"GET", at.encode("ascii"), headers)
+    # The HTTP client names no closed set of errors; neither does the body's transport below.
     except Exception as error:
         raise _refused(url, "an answer", _words(error)) from error
 

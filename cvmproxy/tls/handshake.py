@@ -294,9 +294,5 @@ class ClientHandshake(Handshake):
     def _requested_authorities(self) -> tuple[bytes, ...] | None:
         """The authorities that the server's request for a certificate names; ``None`` where it made no request."""
         if self._requested_in_tls13:
-            try:
-                names = self.connection.get_client_ca_list(as_cryptography=True)
-            except ValueError as error:
-                raise NonceError("nonce-malformed", f"an authority's name cannot be read: {error}") from None
-            return tuple(name.public_bytes() for name in names)
+            return tuple(name.der() for name in self.connection.get_client_ca_list())
         return None if self._scanner is None else self._scanner.authorities

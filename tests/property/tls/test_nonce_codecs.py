@@ -8,6 +8,7 @@ from cryptography.x509.oid import NameOID
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from cvmproxy.attestation import der_encoding as der
 from cvmproxy.attestation.model import Nonce
 from cvmproxy.carriage.nonce import (
     authority_for_nonce,
@@ -86,3 +87,29 @@ def test_exactly_one_common_name_is_demanded(common_names: list[str]) -> None:
 def test_any_name_gives_a_nonce_or_the_one_error(name_der: bytes) -> None:
     with suppress(NonceError):
         nonce_from_authorities([name_der])
+
+
+def attribute(oid: str, tag: int, value: bytes) -> bytes:
+    return der.element(der.SET, der.sequence(der.object_identifier(oid), der.element(tag, value)))
+
+
+@limits
+@given(
+    st.sampled_from(["2.5.4.3", "2.5.4.6", "2.5.4.45"]),
+    st.integers(0, 30),
+    st.binary(max_size=300) | st.binary(max_size=90).map(base64.b64encode),
+)
+def test_any_attribute_gives_a_nonce_or_the_one_error_and_no_warning(oid: str, tag: int, value: bytes) -> None:
+    with suppress(NonceError):
+        nonce_from_authorities([der.sequence(attribute("2.5.4.6", 0x13, b"too long"), attribute(oid, tag, value))])
+
+
+@pytest.mark.parametrize("tag", [0x03, 0x04, 0x14, 0x16, 0x1E])
+def test_no_other_kind_of_string_is_read(tag: int) -> None:
+    with pytest.raises(NonceError, match="nonce-malformed"):
+        nonce_from_authorities([der.sequence(attribute("2.5.4.3", tag, b"YWJj"))])
+
+
+def test_a_nonce_of_any_length_is_read_from_an_authority() -> None:
+    nonce = bytes(range(200))
+    assert nonce_from_authorities([der.sequence(attribute("2.5.4.3", 0x13, base64.b64encode(nonce)))]) == nonce
